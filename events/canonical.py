@@ -19,7 +19,9 @@ from typing import Any, NoReturn
 import orjson
 import rfc8785
 
-_BEYOND_U_FFFF = re.compile(rb"[\xf0-\xf4]")  # the first bytes of four-byte UTF-8: only there do the two orders differ
+_BEYOND_U_FFFF = re.compile(
+    rb"[\xf0-\xf4]"
+)  # the first bytes of four-byte UTF-8: only there do the two orders differ
 
 
 class InvalidJson(ValueError):
@@ -39,7 +41,9 @@ def parse(raw: bytes) -> Any:
         raise InvalidJson(_reason(raw, error)) from None
     except orjson.JSONEncodeError:
         raise InvalidJson("The body is nested too deeply.") from None
-    if written != raw:  # what we write ourselves is compact and without needless escapes: nothing dropped, nothing hidden
+    if (
+        written != raw
+    ):  # what we write ourselves is compact and without needless escapes: nothing dropped, nothing hidden
         _exact(raw)
     if b"\\u0000" in written and _holds_nul(value):
         raise InvalidJson("U+0000 is not allowed in any string.")

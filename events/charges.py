@@ -11,9 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from events.commands import PaymentMethod
 from events.money import Amount, Currency, Total
 
-ChargeStatus = Literal["authorized", "succeeded", "captured", "voided", "partially_refunded", "refunded", "declined"]
+ChargeStatus = Literal[
+    "authorized", "succeeded", "captured", "voided", "partially_refunded", "refunded", "declined"
+]
 EventType = Literal[
-    "charge.succeeded", "charge.authorized", "charge.captured", "charge.voided", "charge.declined", "charge.refunded"
+    "charge.succeeded",
+    "charge.authorized",
+    "charge.captured",
+    "charge.voided",
+    "charge.declined",
+    "charge.refunded",
 ]
 
 

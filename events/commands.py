@@ -94,7 +94,9 @@ class Command(BaseModel):
     idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None
     issued_at: Annotated[int, Field(ge=0)]
     deadline_at: Annotated[int, Field(ge=0)]
-    payload: Annotated[dict[str, Any], Field(description="the HTTP body as received, plus charge_id where the path has it")]
+    payload: Annotated[
+        dict[str, Any], Field(description="the HTTP body as received, plus charge_id where the path has it")
+    ]
 
 
 _VALIDATE: Final = {name: model.__pydantic_validator__.validate_python for name, model in PAYLOADS.items()}

@@ -32,7 +32,9 @@ def _known(code: str) -> str:
 
 
 Amount = Annotated[int, Field(strict=True, ge=AMOUNT_MIN, le=AMOUNT_MAX)]
-Total = Annotated[int, Field(strict=True, ge=0, le=AMOUNT_MAX)]  # of one charge: what has moved so far, nothing included
+Total = Annotated[
+    int, Field(strict=True, ge=0, le=AMOUNT_MAX)
+]  # of one charge: what has moved so far, nothing included
 Currency = Annotated[
     str, Field(strict=True, json_schema_extra={"enum": sorted(CURRENCIES)}), AfterValidator(_known)  # type: ignore[list-item]
 ]
