@@ -63,7 +63,7 @@ class ReadModel:
     def charges(
         self, merchant_id: str, limit: int, starting_after: str | None
     ) -> tuple[list[str], bool] | None:
-        """One page, newest first, and whether there is more; None: the cursor is no charge of this merchant."""
+        """One page, newest first, and whether there is more; None: the cursor is no charge of theirs."""
         query = select(charges.c.body).where(charges.c.merchant_id == merchant_id)
         with self._connect() as connection:
             if starting_after is not None:
@@ -179,7 +179,7 @@ def _life(
     """The contract's Key object.
 
     `expired` also covers a key whose commands were all answered without storing anything (refused,
-    dead-lettered): in each case nothing is in flight, nothing is held, and the next request with the key runs as a new one.
+    dead-lettered): nothing is in flight, nothing is held, the next request with the key runs as a new one.
     """
     state = "completed" if held else "in_flight" if pending is not None else "expired"
     shown: Any = {}

@@ -30,7 +30,8 @@ SCHEMA_VERSION = "1"  # another version on disk is wiped and rebuilt from the lo
 class Total(TypeDecorator[int]):
     """A sum of amounts. One amount fits 64 bits, nine million of the largest do not.
 
-    NUMERIC in PostgreSQL; decimal text in SQLite, whose NUMERIC silently turns into a float there. Read it with int(...); sums are made in Python, never in SQL.
+    NUMERIC in PostgreSQL; decimal text in SQLite, whose NUMERIC silently turns into a float there. Read it
+    with int(...); sums are made in Python, never in SQL.
     """
 
     impl = Text
