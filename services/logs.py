@@ -1,0 +1,62 @@
+"""Logs, configured once per process: structlog to stderr, JSON lines unless a person is watching.
+
+In:      the process's role; bound to every line.
+Out:     one line per event, its name a past-tense snake_case constant; libraries' own logs become `library_logged`.
+Units:   `at` in Unix milliseconds, UTC.
+"""
+
+import logging
+import sys
+import time
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+
+def configure(role: str, level: int = logging.INFO) -> None:
+    """Everything from `level` up, to stderr; libraries from WARNING up."""
+    tty = sys.stderr.isatty()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if tty else structlog.processors.JSONRenderer(serializer=_json)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            _at,
+            structlog.processors.dict_tracebacks if not tty else structlog.processors.StackInfoRenderer(),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(role=role)
+    root = logging.getLogger()
+    root.handlers = [_ToStructlog()]
+    root.setLevel(max(level, logging.WARNING))
+
+
+class _ToStructlog(logging.Handler):
+    """A library's log record as one of our lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(
+            record.levelno,
+            "library_logged",
+            library=record.name,
+            message=record.getMessage(),
+            **({"exc_info": record.exc_info} if record.exc_info else {}),
+        )
+
+
+def _at(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    event["at"] = time.time_ns() // 1_000_000
+    return event
+
+
+def _json(value: Any, **_: Any) -> str:
+    return orjson.dumps(value, default=str).decode()
