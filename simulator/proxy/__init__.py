@@ -1,0 +1,1 @@
+"""TCP proxies that stand between real programs and lose what passes through them."""
