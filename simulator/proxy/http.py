@@ -1,16 +1,18 @@
 """A TCP proxy before one gateway that loses requests and answers: bytes, not a flag.
 
-In:      connections of customers; losses, which say for each request and each answer whether it is lost, and how.
+In:      connections of customers; losses, which say for each request and each answer whether it is lost, and
+         how.
 Out:     the same bytes to the gateway and back, except the lost ones.
 Units:   bytes.
 Errors:  a gateway that cannot be reached resets the customer's connection, as a balancer would.
 Source:  Toxiproxy's `reset_peer` and `timeout`, aimed at a direction.
 
-Nothing is parsed. On a connection where each request waits for its answer, the first bytes from the customer after
-bytes from the gateway begin a request, and the first bytes from the gateway after that begin its answer.
+Nothing is parsed. On a connection where each request waits for its answer, the first bytes from the customer
+after bytes from the gateway begin a request, and the first bytes from the gateway after that begin its
+answer.
 - A lost *request*: its bytes are never forwarded. Then the connection is reset, or it stays open and silent.
-- A lost *answer*: the request was forwarded and the gateway has answered; the answer's bytes are dropped and the
-  connection is reset. The payment happened, and the customer does not know.
+- A lost *answer*: the request was forwarded and the gateway has answered; the answer's bytes are dropped and
+  the connection is reset. The payment happened, and the customer does not know.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """What a customer's browser can do, and what it can see: the vocabulary of the personas.
 
-A persona is a generator. It yields a *turn*: the clicks it makes, side by side. It is sent back one *outcome* for
-each click. When it returns, the customer has gone. So a persona does no I/O and reads no clock, and a test plays the
-network by sending outcomes in.
+A persona is a generator. It yields a *turn*: the clicks it makes, side by side. It is sent back one *outcome*
+for each click. When it returns, the customer has gone. So a persona does no I/O and reads no clock, and a
+test plays the network by sending outcomes in.
 
 Units:   milliseconds.
 Source:  Jepsen's split of generator and interpreter; its three-valued outcomes.
@@ -30,15 +30,20 @@ class Click:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`ok`: an answer came. `fail`: it provably did not happen. `info`: nobody knows."""
+    """`ok`: an answer came. `fail`: it provably did not happen. `info`: nobody knows.
+
+    `come_back` says that the answer carried Retry-After: it decides nothing, and asks for the same request
+    later.
+    """
 
     kind: str
     status: int | None = None
+    come_back: bool = False
 
     @property
     def settles(self) -> bool:
         """Whether a customer takes this for the end of the story: every answer but "come back later"."""
-        return self.kind == "ok" and self.status is not None and self.status not in (409, 429) and self.status < 500
+        return self.kind == "ok" and self.status is not None and not self.come_back and self.status < 500
 
 
 Turn = tuple[Click, ...]
@@ -64,7 +69,9 @@ def new_key(rng: Random) -> str:
 def backoff_ms(rng: Random, attempt: int, first_ms: float = 250.0, most_ms: float = 2_000.0) -> float:
     """The wait before retry number `attempt` (1, 2, …): doubling, capped, and jittered down to a half.
 
-    Source:  stripe-python, `_sleep_time_seconds`: min(0.5·2^(n-1), 5) times a factor in [0.5, 1]; ours is shorter, so
+    Source:  stripe-python, `_sleep_time_seconds`: min(0.5·2^(n-1), 5) times a factor in [0.5, 1]; ours is
+    shorter, so
              that a run of half a minute sees whole stories.
     """
-    return min(first_ms * 2 ** (attempt - 1), most_ms) * rng.uniform(0.5, 1.0)
+    ceiling_ms: float = min(first_ms * 2.0 ** (attempt - 1), most_ms)
+    return ceiling_ms * rng.uniform(0.5, 1.0)

@@ -3,10 +3,12 @@
 In:      method, path, headers and body; how long to wait; when the customer's connection is lost.
 Out:     an `Answer`, or one of the two errors.
 Units:   milliseconds.
-Errors:  NotSent when provably no byte left (no connection could be made); Unknown when bytes left and no whole answer
-         came: reset, closed, out of patience, connection lost. Nothing is ever sent again behind the caller's back.
-Source:  bytes by asyncio streams, the answer parsed by httptools. General clients retry on a stale pooled connection,
-         or cannot say whether the request had left, and that is the one thing this simulator must not guess.
+Errors:  NotSentError when provably no byte left (no connection could be made); OutcomeUnknownError when bytes
+         left and no whole answer came: reset, closed, out of patience, connection lost. Nothing is ever sent
+         again behind the caller's back.
+Source:  bytes by asyncio streams, the answer parsed by httptools. General clients retry on a stale pooled
+         connection, or cannot say whether the request had left, and that is the one thing this simulator must
+         not guess.
 """
 
 import asyncio
@@ -25,11 +27,11 @@ POOLED_MAX = 64
 CONNECT_TIMEOUT_S = 2.0
 
 
-class NotSent(Exception):
+class NotSentError(Exception):
     """No connection: the request provably never left."""
 
 
-class Unknown(Exception):
+class OutcomeUnknownError(Exception):
     """The request left and nobody can say what became of it."""
 
 
@@ -101,7 +103,11 @@ class HttpClient:
         vanishes_after_ms: float | None = None,
     ) -> Answer:
         connection = await self._connect()
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}", f"Content-Length: {len(body)}"]
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {self.host}:{self.port}",
+            f"Content-Length: {len(body)}",
+        ]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         wait_ms = patience_ms if vanishes_after_ms is None else min(patience_ms, vanishes_after_ms)
         parser = _AnswerParser()
@@ -111,19 +117,20 @@ class HttpClient:
                 while not parser.answer.complete:
                     received = await connection.reader.read(65_536)
                     if not received:
-                        raise Unknown("the connection was closed before the answer")
+                        raise OutcomeUnknownError("the connection was closed before the answer")
                     parser.feed(received)
         except TimeoutError:
             connection.reset()
             if wait_ms < patience_ms:
-                raise Unknown("the customer's connection was lost") from None
-            raise Unknown(f"no answer within {patience_ms:.0f} ms") from None
+                raise OutcomeUnknownError("the customer's connection was lost") from None
+            raise OutcomeUnknownError(f"no answer within {patience_ms:.0f} ms") from None
         except OSError as error:
             connection.reset()
-            raise Unknown(f"the connection was reset: {error.strerror or type(error).__name__}") from None
+            why = error.strerror or type(error).__name__
+            raise OutcomeUnknownError(f"the connection was reset: {why}") from None
         except httptools.HttpParserError as error:
             connection.reset()
-            raise Unknown(f"the answer was not HTTP: {error}") from None
+            raise OutcomeUnknownError(f"the answer was not HTTP: {error}") from None
         except BaseException:
             connection.reset()
             raise
@@ -134,14 +141,19 @@ class HttpClient:
         while self._idle:
             connection = self._idle.pop()
             idle_ms = (time.monotonic() - connection.idle_since) * 1_000.0
-            if idle_ms < IDLE_MS_MAX and not connection.reader.at_eof() and not connection.writer.is_closing():
+            if (
+                idle_ms < IDLE_MS_MAX
+                and not connection.reader.at_eof()
+                and not connection.writer.is_closing()
+            ):
                 return connection
             connection.writer.close()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 reader, writer = await asyncio.open_connection(self.host, self.port)
         except (OSError, TimeoutError) as error:
-            raise NotSent(f"no connection to {self.host}:{self.port}: {error or 'timed out'}") from None
+            why = str(error) or "timed out"
+            raise NotSentError(f"no connection to {self.host}:{self.port}: {why}") from None
         return _Connection(reader, writer)
 
     def _keep(self, connection: _Connection, answer: Answer) -> None:

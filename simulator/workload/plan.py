@@ -1,13 +1,14 @@
 """Who comes when and wants what: the whole run's customers, decided before it begins.
 
 In:      a seed, a rate, a duration, the merchants.
-Out:     purchases in order of arrival: a charge, and what the customer or the merchant does with it afterwards.
+Out:     purchases in order of arrival: a charge, and what the customer or the merchant does with it
+         afterwards.
 Units:   instants and pauses in milliseconds from the start of the run; amounts in minor units.
 Errors:  ValueError on a rate or duration that is not positive, or without merchants.
 Source:  pure: the same arguments give the same plan, whatever the system does (open loop; wrk2, k6).
 
-Each purchase draws from a random generator of its own, seeded by run and number, so that a longer run begins with the
-same customers as a shorter one.
+Each purchase draws from a random generator of its own, seeded by run and number, so that a longer run begins
+with the same customers as a shorter one.
 """
 
 import itertools
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
+from simulator.seeded import seeded
 from simulator.workload.personas import PERSONAS
 
 # What merchants charge in, by share; jpy has no minor unit and kwd has three digits of it.
@@ -77,7 +79,7 @@ def plan_purchases(
         raise ValueError(f"a rate of {rate_per_s}/s for {duration_ms} ms plans no customer")
     if not merchants:
         raise ValueError("no merchant to pay")
-    arrivals = Random(f"{seed}/arrivals")
+    arrivals = seeded(seed, "arrivals")
     purchases: list[Purchase] = []
     at_ms = 0.0
     for number in itertools.count(1):
@@ -90,19 +92,23 @@ def plan_purchases(
 
 def customer_rng(seed: int, intent: str) -> Random:
     """The choices of the customer behind one intent: keys, clicks, patience."""
-    return Random(f"{seed}/customer/{intent}")
+    return seeded(seed, "customer", intent)
 
 
 def _purchase(seed: int, number: int, at_ms: float, merchants: Sequence[str], salt: str) -> Purchase:
-    rng = Random(f"{seed}/purchase/{number}")
+    rng = seeded(seed, "purchase", number)
     weights = [1.0 / (rank + 1) ** ZIPF_EXPONENT for rank in range(len(merchants))]
     merchant_id = rng.choices(list(merchants), weights)[0]
     # A merchant has one currency; which one is the merchant's own, not the run's.
-    currency = _weighted(Random(f"currency/{merchant_id}"), CURRENCIES)
+    currency = _weighted(seeded("currency", merchant_id), CURRENCIES)
     amount = max(1, min(99_999_999, round(rng.lognormvariate(7.6, 1.0))))  # median about 20.00
     story = _weighted(rng, STORIES)
     intent = f"i-{salt}{number:06d}"
-    payload: dict[str, Any] = {"amount": amount, "currency": currency, "payment_method": _weighted(rng, CARDS)}
+    payload: dict[str, Any] = {
+        "amount": amount,
+        "currency": currency,
+        "payment_method": _weighted(rng, CARDS),
+    }
     if story[0] == "hold":
         payload["capture"] = False
     payload["metadata"] = {"intent": intent}
@@ -111,7 +117,9 @@ def _purchase(seed: int, number: int, at_ms: float, merchants: Sequence[str], sa
         at_ms=at_ms,
         number=number,
         merchant_id=merchant_id,
-        persona=rng.choices([persona.name for persona in PERSONAS], [persona.weight for persona in PERSONAS])[0],
+        persona=rng.choices([persona.name for persona in PERSONAS], [persona.weight for persona in PERSONAS])[
+            0
+        ],
         charge=charge,
         afterwards=tuple(_follow_up(rng, intent, amount, act) for act in story[1:]),
     )

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from simulator.proxy.http import Direction, HttpLossProxy, Loss, Lost, Manner
-from simulator.workload.http_client import Answer, HttpClient, NotSent, Unknown
+from simulator.workload.http_client import Answer, HttpClient, NotSentError, OutcomeUnknownError
 
 
 class Gateway:
@@ -62,9 +62,9 @@ async def test_bytes_pass_both_ways_on_a_kept_connection() -> None:
     """Without losses every request arrives and every answer comes back, over one connection."""
     async with gateway_behind_proxy() as (gateway, _, client):
         answers = [await post(client, b"pay %d" % n) for n in range(3)]
-        assert [b"pay 0", b"pay 1", b"pay 2"] == gateway.received
-        assert [b"answer 1", b"answer 2", b"answer 3"] == [answer.body for answer in answers]
-        assert [201] * 3 == [answer.status for answer in answers]
+        assert gateway.received == [b"pay 0", b"pay 1", b"pay 2"]
+        assert [answer.body for answer in answers] == [b"answer 1", b"answer 2", b"answer 3"]
+        assert [answer.status for answer in answers] == [201] * 3
 
 
 async def test_a_lost_request_never_arrives() -> None:
@@ -73,11 +73,13 @@ async def test_a_lost_request_never_arrives() -> None:
         lost: list[Lost] = []
         await post(client, b"before")
         proxy.add(lose_once("request", "reset", lost))
-        with pytest.raises(Unknown):
+        with pytest.raises(OutcomeUnknownError):
             await post(client, b"lost")
         await post(client, b"after")
-        assert [b"before", b"after"] == gateway.received
-        assert [("gateway 0", "request", "reset")] == [(one.gateway, one.direction, one.manner) for one in lost]
+        assert gateway.received == [b"before", b"after"]
+        assert [(one.gateway, one.direction, one.manner) for one in lost] == [
+            ("gateway 0", "request", "reset")
+        ]
         assert lost[0].bytes_lost > len(b"lost")
 
 
@@ -85,9 +87,9 @@ async def test_a_request_lost_in_silence_outlasts_the_customers_patience() -> No
     """A request lost in silence leaves the connection open, and the customer gives up waiting."""
     async with gateway_behind_proxy() as (gateway, proxy, client):
         proxy.add(lose_once("request", "silence", []))
-        with pytest.raises(Unknown, match="no answer within 150 ms"):
+        with pytest.raises(OutcomeUnknownError, match="no answer within 150 ms"):
             await post(client, b"lost", patience_ms=150.0)
-        assert [] == gateway.received
+        assert gateway.received == []
 
 
 async def test_a_lost_answer_had_been_given() -> None:
@@ -95,11 +97,11 @@ async def test_a_lost_answer_had_been_given() -> None:
     async with gateway_behind_proxy() as (gateway, proxy, client):
         lost: list[Lost] = []
         proxy.add(lose_once("answer", "reset", lost))
-        with pytest.raises(Unknown):
+        with pytest.raises(OutcomeUnknownError):
             await post(client, b"paid")
-        assert [b"paid"] == gateway.received
-        assert ["answer"] == [one.direction for one in lost]
-        assert b"answer 2" == (await post(client, b"paid")).body
+        assert gateway.received == [b"paid"]
+        assert [one.direction for one in lost] == ["answer"]
+        assert (await post(client, b"paid")).body == b"answer 2"
 
 
 async def test_a_removed_loss_loses_nothing() -> None:
@@ -109,14 +111,14 @@ async def test_a_removed_loss_loses_nothing() -> None:
         proxy.add(loss)
         proxy.remove(loss)
         await post(client, b"pay")
-        assert [b"pay"] == gateway.received
+        assert gateway.received == [b"pay"]
 
 
 async def test_a_gateway_that_is_gone_resets_the_customer() -> None:
     """The proxy accepts for a dead gateway, and the customer's outcome is unknown, not failed."""
     async with gateway_behind_proxy() as (_, proxy, client):
         proxy.port = 1  # nothing listens there
-        with pytest.raises(Unknown):
+        with pytest.raises(OutcomeUnknownError):
             await post(client, b"pay")
 
 
@@ -124,12 +126,12 @@ async def test_a_customer_who_vanishes_has_paid_all_the_same() -> None:
     """A connection lost after the request was sent takes nothing back."""
     async with gateway_behind_proxy() as (gateway, _, client):
         gateway.may_answer.clear()
-        with pytest.raises(Unknown, match="connection was lost"):
+        with pytest.raises(OutcomeUnknownError, match="connection was lost"):
             await client.request("POST", "/", {}, b"pay", patience_ms=2_000.0, vanishes_after_ms=50.0)
-        assert [b"pay"] == gateway.received
+        assert gateway.received == [b"pay"]
 
 
 async def test_no_connection_means_not_sent() -> None:
     """A refused connection is told apart from a lost one: nothing can have happened."""
-    with pytest.raises(NotSent):
+    with pytest.raises(NotSentError):
         await HttpClient("127.0.0.1", 1).request("POST", "/", {}, b"pay", patience_ms=500.0)

@@ -1,6 +1,7 @@
 """Who the customers are: one kind of customer, one file, one line here.
 
-The order and the weights are part of what a seed means: the same seed and the same list give the same customers.
+The order and the weights are part of what a seed means: the same seed and the same list give the same
+customers.
 """
 
 from typing import Final

@@ -1,7 +1,8 @@
 """The careful customer: one key for one intent, kept through every retry.
 
-Copies stripe-python: the key is minted once, before the first attempt, and sent again unchanged after a reset, a
-time-out, a 409, a 429 or a 5xx, with a jittered backoff that doubles. Gives up, not knowing, after eight attempts.
+Copies stripe-python: the key is minted once, before the first attempt, and sent again unchanged after a
+reset, a time-out, a 409, a 429 or a 5xx, with a jittered backoff that doubles. Gives up, not knowing, after
+eight attempts.
 """
 
 from random import Random

@@ -1,8 +1,8 @@
 """The double clicker: presses "pay" twice, sometimes three times, before the page has answered.
 
-Copies a checkout page that mints its key when it is rendered and does not disable its button: the clicks are 40 to
-300 ms apart, carry the same key and run side by side, over two gateways if chance wills. When none of them brought an
-answer the customer presses once more, as often as the careful one would.
+Copies a checkout page that mints its key when it is rendered and does not disable its button: the clicks are
+40 to 300 ms apart, carry the same key and run side by side, over two gateways if chance wills. When none of
+them brought an answer the customer presses once more, as often as the careful one would.
 """
 
 from random import Random

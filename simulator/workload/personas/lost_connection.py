@@ -1,8 +1,8 @@
 """The customer who loses the connection: sends the request, is gone before the answer, and tries again.
 
 Copies a phone entering a tunnel: the request has left, the answer finds nobody. The page kept its key (in the
-browser's session storage, as the repaired checkout of akash-network/console#3449 does), so when the network is back
-the same key goes out again; one in three such customers loses the connection a second time.
+browser's session storage, as the repaired checkout of akash-network/console#3449 does), so when the network
+is back the same key goes out again; one in three such customers loses the connection a second time.
 """
 
 from random import Random

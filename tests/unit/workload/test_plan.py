@@ -66,7 +66,7 @@ def test_the_plan_has_everything_that_can_happen_to_a_payment() -> None:
     assert len({purchase.charge.payload["payment_method"] for purchase in purchases}) == 6
     merchants = Counter(purchase.merchant_id for purchase in purchases)
     assert merchants["merchant_1"] > 3 * merchants["merchant_8"] > 0
-    assert 3 == len({purchase.persona for purchase in purchases})
+    assert len({purchase.persona for purchase in purchases}) == 3
 
 
 def test_a_salt_renames_the_intents_and_nothing_else() -> None:

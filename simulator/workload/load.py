@@ -1,0 +1,238 @@
+"""Let the planned customers in at their planned instants, and write down everything they do and see.
+
+In:      purchases (plan), gateways, API keys, where to write the history.
+Out:     history lines intent, invoke, ok, fail, info; a Tally.
+Units:   planned instants in milliseconds from the start; history instants in Unix milliseconds.
+Errors:  none: whatever the system does to a customer is an outcome.
+Source:  open loop: nobody waits for anybody else's answer (k6's arrival rate, wrk2). Bounded all the same: a
+         customer who finds CUSTOMERS_MAX others still waiting is counted as dropped and does not come.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+from simulator.seeded import seeded
+from simulator.workload.behaviour import Click, Outcome
+from simulator.workload.http_client import Answer, HttpClient, NotSentError, OutcomeUnknownError
+from simulator.workload.personas import BY_NAME
+from simulator.workload.plan import Purchase, Step, customer_rng
+from simulator.workload.tally import Tally
+
+CUSTOMERS_MAX = 2_000
+Record = Callable[[dict[str, Any]], None]
+
+_PATHS = {
+    "charge.create": "/v1/charges",
+    "charge.capture": "/v1/charges/{}/capture",
+    "charge.void": "/v1/charges/{}/void",
+    "refund.create": "/v1/charges/{}/refunds",
+}
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One way to a gateway: its name in the history, and where customers connect."""
+
+    name: str
+    client: HttpClient
+
+    @classmethod
+    def at(cls, name: str, url: str) -> "Door":
+        parts = urlsplit(url)
+        return cls(name, HttpClient(parts.hostname or "127.0.0.1", parts.port or 80))
+
+
+class Load:
+    """One run's customers."""
+
+    def __init__(self, seed: int, doors: Sequence[Door], api_keys: Mapping[str, str], record: Record) -> None:
+        self.tally = Tally()
+        self.seed = seed
+        self._doors = doors
+        self._api_keys = api_keys
+        self._record = record
+        self._present: set[asyncio.Task[None]] = set()
+
+    async def run(self, purchases: Sequence[Purchase], grace_s: float) -> None:
+        """Returns when every customer has gone; who is still there `grace_s` after the last is sent away."""
+        self.tally.planned = len(purchases)
+        began = time.monotonic()
+        try:
+            for purchase in purchases:
+                due = began + purchase.at_ms / 1_000.0
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                if len(self._present) >= CUSTOMERS_MAX:
+                    self.tally.dropped += 1
+                    continue
+                self.tally.begun += 1
+                task = asyncio.create_task(self._purchase(purchase, due))
+                self._present.add(task)
+                task.add_done_callback(self._present.discard)
+            if self._present:
+                await asyncio.wait(self._present, timeout=grace_s)
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        for task in list(self._present):
+            task.cancel()
+        await asyncio.gather(*self._present, return_exceptions=True)
+        for door in self._doors:
+            door.client.close()
+
+    async def _purchase(self, purchase: Purchase, due: float) -> None:
+        """The charge, and, once it was made, what follows; a customer who was declined goes home."""
+        charge_id: str | None = None
+        since = due
+        for step in purchase.steps:
+            if step is not purchase.charge:
+                await asyncio.sleep(step.pause_ms / 1_000.0)
+                since = time.monotonic()
+            answer = await _Errand(self, purchase, step, charge_id, since).run()
+            if answer is None or answer.status not in (200, 201):
+                return
+            if step is purchase.charge:
+                charge_id = _charge_id(answer)
+                if charge_id is None:
+                    return
+
+    async def click(
+        self, errand: "_Errand", attempt: int, click: Click, rng: Random
+    ) -> tuple[Outcome, Answer | None]:
+        """One HTTP request and its two lines of history."""
+        door = rng.choice(self._doors)
+        head = {"intent": errand.step.intent, "attempt": attempt}
+        self._record(
+            {
+                "kind": "invoke",
+                **head,
+                "at": now_ms(),
+                "merchant_id": errand.merchant_id,
+                "idempotency_key": click.key,
+                "operation": errand.step.operation,
+                "payload": errand.payload,
+                "gateway": door.name,
+            }
+        )
+        self.tally.attempts += 1
+        answer: Answer | None = None
+        end: dict[str, Any]
+        try:
+            answer = await door.client.request(
+                "POST",
+                errand.path,
+                {
+                    "Authorization": f"Bearer {self._api_keys[errand.merchant_id]}",
+                    "Idempotency-Key": f'"{click.key}"',
+                    "Content-Type": "application/json",
+                },
+                errand.body,
+                patience_ms=click.patience_ms,
+                vanishes_after_ms=click.vanishes_after_ms,
+            )
+            end = _ending(answer)
+        except NotSentError as refused:
+            end = {"kind": "fail", "status": None, "reason": str(refused)}
+        except OutcomeUnknownError as unknown:
+            end = {"kind": "info", "reason": str(unknown)}
+        except asyncio.CancelledError:
+            self._record({"kind": "info", **head, "at": now_ms(), "reason": "the run ended"})
+            raise
+        self._record({"kind": end["kind"], **head, "at": now_ms(), **end})
+        self._count(end)
+        come_back = answer is not None and "retry-after" in answer.headers
+        return Outcome(end["kind"], end.get("status"), come_back), answer
+
+    def _count(self, end: Mapping[str, Any]) -> None:
+        self.tally.outcomes[end["kind"]] += 1
+        if end.get("status") is not None:
+            self.tally.statuses[end["status"]] += 1
+        self.tally.replays += bool(end.get("replayed"))
+
+    def meant(self, errand: "_Errand", persona: str) -> None:
+        self.tally.intents += 1
+        self._record(
+            {
+                "kind": "intent",
+                "intent": errand.step.intent,
+                "at": now_ms(),
+                "merchant_id": errand.merchant_id,
+                "operation": errand.step.operation,
+                "payload": errand.payload,
+                "persona": persona,
+            }
+        )
+
+
+class _Errand:
+    """One customer trying to get one step done: plays the persona's script against the gateways."""
+
+    def __init__(
+        self, load: Load, purchase: Purchase, step: Step, charge_id: str | None, since: float
+    ) -> None:
+        self.load = load
+        self.step = step
+        self.merchant_id = purchase.merchant_id
+        self.payload = step.payload if charge_id is None else {**step.payload, "charge_id": charge_id}
+        self.path = _PATHS[step.operation].format(quote(charge_id or "", safe=""))
+        self.body = orjson.dumps(step.payload)
+        self._persona = BY_NAME[purchase.persona]
+        self._since = since
+        self._attempts = 0
+        self._answer: Answer | None = None  # the first that settled it
+
+    async def run(self) -> Answer | None:
+        rng = customer_rng(self.load.seed, self.step.intent)
+        # Apart, so that a persona's choices do not depend on how many gateways there are.
+        doors = seeded(self.load.seed, "doors", self.step.intent)
+        self.load.meant(self, self._persona.name)
+        script = self._persona.visit(rng)
+        try:
+            turn = next(script)
+            while True:
+                outcomes = await asyncio.gather(*(self._click(click, doors) for click in turn))
+                turn = script.send(tuple(outcomes))
+        except StopIteration:
+            return self._answer
+
+    async def _click(self, click: Click, doors: Random) -> Outcome:
+        await asyncio.sleep(click.delay_ms / 1_000.0)
+        self._attempts += 1
+        outcome, answer = await self.load.click(self, self._attempts, click, doors)
+        if outcome.settles and self._answer is None:
+            self._answer = answer
+            self.load.tally.settle(time.monotonic(), self._since)
+        return outcome
+
+
+def _ending(answer: Answer) -> dict[str, Any]:
+    """How an answer is told: 503 says that nothing was sent, 504 that nobody knows; others are answers."""
+    told = {
+        "status": answer.status,
+        "replayed": answer.headers.get("idempotent-replayed") == "true",
+        "body": answer.body.decode("utf-8", "replace"),
+    }
+    if answer.status == 503:
+        return {"kind": "fail", "status": 503, "reason": "the gateway was not available"}
+    if answer.status == 504:
+        return {"kind": "info", "status": 504, "reason": "the gateway had no answer in time"}
+    return {"kind": "ok", **told}
+
+
+def _charge_id(answer: Answer) -> str | None:
+    try:
+        charge_id = orjson.loads(answer.body)["id"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return charge_id if isinstance(charge_id, str) else None
