@@ -1,11 +1,11 @@
-"""Keep a broker running: start it off the event loop, notice its death, restart it on the same ports and data.
+"""Keep a broker running: start it, notice its death, restart it on the same ports and data.
 
 In:      a Broker (embedded, docker or somebody else's), whose calls block.
 Out:     a pid that is true at every moment, a callback at each change.
 Units:   fields ending _s are seconds.
 Errors:  BrokerUnavailable from start; afterwards `failure` holds the sentence when it cannot be restarted.
-Source:  pidfd_open(2): readable at the moment of death, without reaping; prctl(2): PR_SET_PDEATHSIG follows the
-         *thread* that started a child, so one thread of our own starts the broker and lives as long as it does.
+Source:  pidfd_open(2): readable at the moment of death, without reaping; prctl(2): PR_SET_PDEATHSIG follows
+         the *thread* that started a child, so one thread of our own starts the broker and outlives it.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from simulator.broker.errors import BrokerUnavailable
-from simulator.broker.protocol import Broker, Progress
+from simulator.broker.protocol import Broker
 
 RESTART_BACKOFF_S = (
     0.0,
@@ -34,9 +34,12 @@ T = TypeVar("T")
 class KeptBroker:
     """One broker through all its lives."""
 
-    def __init__(self, broker: Broker, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, broker: Broker, on_change: Callable[[], None], on_report: Callable[[str], None]
+    ) -> None:
         self._broker = broker
         self._on_change = on_change
+        self._on_report = on_report
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="broker")
         self._watching: asyncio.Task[None] | None = None
         self._starting = False
@@ -112,12 +115,14 @@ class KeptBroker:
     async def _keep_running(self) -> None:
         while self.pid is not None:
             await _death_of(self.pid, self._broker)
+            self._on_report("the broker died; starting it again on the same ports and data")
             self.pid = None
             self._serving.clear()
             self._on_change()
             await self._wait_for_restart()
             self.restarts += 1
             if not await self._restarted():
+                self._on_report(f"{self.failure}")
                 self._on_change()
                 return
             self._serving.set()
@@ -130,6 +135,7 @@ class KeptBroker:
             except BrokerUnavailable as error:
                 self.failure = f"The broker died and cannot be restarted: {error}"
             else:
+                self.failure = None
                 return True
         return False
 
@@ -158,18 +164,18 @@ class KeptBroker:
 
 
 async def _death_of(pid: int, broker: Broker) -> None:
-    """Returns when the process has died: at once where the kernel tells, within a twentieth of a second elsewhere."""
+    """Returns when the process has died: at once where the kernel tells, else within 50 ms."""
     try:
         descriptor = os.pidfd_open(pid)
     except (AttributeError, OSError):
-        while broker.alive():
+        while broker.alive():  # noqa: ASYNC110  nothing tells us
             await asyncio.sleep(WATCH_EVERY_S)
         return
     loop = asyncio.get_running_loop()
-    died = loop.create_future()
-    loop.add_reader(descriptor, lambda: died.done() or died.set_result(None))
+    died = asyncio.Event()
+    loop.add_reader(descriptor, died.set)
     try:
-        await died
+        await died.wait()
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)

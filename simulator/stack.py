@@ -1,4 +1,4 @@
-"""A whole Payonce on this machine: a broker, gateways, processors and a ledger, each a process that is kept running.
+"""A whole Payonce on this machine: broker, gateways, processors and ledger, each a process kept running.
 
 In:      StackOptions. Services are started as `python -m services.<role>`, configured by environment only.
 Out:     addresses, API keys, and DIR/stack.json, true from the moment everything is ready until a clean stop.
@@ -8,17 +8,16 @@ Source:  CONTRACT, `payonce up`; DESIGN, "The rooms" (the simulator starts servi
 """
 
 import asyncio
-import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from events.connection import InvalidConnection, KafkaConnection, connection
-from events.options import ENVIRONMENT_PREFIX, OPTIONS, host_and_port
+from events.connection import KafkaConnection
+from events.options import host_and_port
 from simulator.broker import make_broker
-from simulator.failure import Failure, UsageFailure
+from simulator.failure import Failure
 from simulator.kept_broker import KeptBroker
 from simulator.stack_files import (
     STACK_FILE,
@@ -28,37 +27,13 @@ from simulator.stack_files import (
     read_api_keys,
     write_stack,
 )
+from simulator.stack_options import StackOptions, kafka_connection, service_environment
 from simulator.supervisor import EXIT_FENCED, PROBE_EVERY_S, Child, ChildSpec
 
 START_TIMEOUT_S = 120.0  # a service waits 60 s for its broker before it says that there is none
 STOP_ORDER = ("gateway", "processor", "ledger")  # nothing new comes in, what came in is answered, then booked
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class StackOptions:
-    """The common options of CONTRACT, as values."""
-
-    dir: Path = Path(".payonce")
-    kafka: str = "embedded"
-    kafka_security: Path | None = None
-    namespace: str = "payments"
-    guarantee: str = "exactly-once"
-    partitions: int = 4
-    processors: int = 1
-    gateways: int = 1
-    ledgers: int = 1
-    merchants: int = 8
-    api_keys: Path | None = None
-    listen: str | None = None  # of the first gateway; the others take the ports after it
-    ledger_url: str | None = None  # SQLite in `dir` when absent
-    key_ttl: str = "24h"
-    enforcement: str = "strict"
-    in_flight: str = "wait"
-    answer_timeout: str = "20s"
-    breaks: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)  # more for every service
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +51,9 @@ def _say_nothing(_: str) -> None:
 
 
 class Stack:
-    """`async with Stack(options) as stack:` starts everything, waits until it serves, and stops it at the end.
+    """`async with Stack(options) as stack:` starts everything, waits until it serves, stops it at the end.
 
-    `on_change` is called at every change of a pid, `on_report` with one sentence when something died or came back.
+    `on_change` is called at every change of a pid, `on_report` with one sentence at every death.
     """
 
     def __init__(
@@ -100,7 +75,6 @@ class Stack:
         self._lock = DirectoryLock(self.dir)
         self._ports: list[HeldPort] = []
         self._children: list[Child] = []
-        self._told: list[Child] = []  # whose failure was reported
         self._broker: KeptBroker | None = None
         self._is_up = False
         self._gave_up: asyncio.Future[Failure] | None = None
@@ -143,11 +117,11 @@ class Stack:
             (self.dir / STACK_FILE).unlink(missing_ok=True)  # of a stack that was killed
             self.api_keys = self._find_api_keys()
             self._broker = KeptBroker(
-                make_broker(self.options.kafka, self.dir, self._progress), self._changed
+                make_broker(self.options.kafka, self.dir, self._progress), self._changed, self._on_report
             )
             starting = asyncio.create_task(self._broker.start())
             for spec in self._specs():
-                child = Child(spec, self._changed)
+                child = Child(spec, self._changed, self._on_report)
                 self._children.append(child)
                 child.start()
             await starting
@@ -160,7 +134,7 @@ class Stack:
         self._changed()
 
     async def stop(self) -> None:
-        """Stop in order: who takes payments first, the broker last. stack.json goes before anything else does."""
+        """Stop in order: who takes payments first, the broker last. stack.json goes before all of them."""
         self._is_up = False
         (self.dir / STACK_FILE).unlink(missing_ok=True)
         for role in STOP_ORDER:
@@ -172,7 +146,7 @@ class Stack:
         self._lock.release()
 
     async def gave_up(self) -> Failure:
-        """Returns only when a process cannot be kept running any more; fenced ones are reported, not given up on."""
+        """Returns only when a process cannot be kept running; a fenced one is reported, not given up on."""
         assert self._gave_up is not None, "the stack was not started"
         return await asyncio.shield(self._gave_up)
 
@@ -252,12 +226,11 @@ class Stack:
         """A pid came or went: write stack.json anew, tell who listens, look whether somebody gave up."""
         if self._is_up:
             write_stack(self.dir, self.description())
-        for failed in self._children:
-            if failed.failure and failed not in self._told:
-                self._told.append(failed)
-                self._on_report(failed.failure)
-                if failed.failure_code != EXIT_FENCED:
-                    self._give_up(Failure(failed.failure, exit_code=failed.failure_code or 1))
+        for child in self._children:
+            if child.failure and child.failure_code != EXIT_FENCED:
+                self._give_up(Failure(child.failure, exit_code=child.failure_code or 1))
+        if self._broker is not None and self._broker.failure:
+            self._give_up(Failure(self._broker.failure))
         for listener in self.on_change:
             listener()
 
@@ -325,49 +298,6 @@ class Stack:
             log=self.dir / "logs" / f"{name}.log",
             ready_url=f"http://{_reachable(held.host)}:{held.port}/readyz",
         )
-
-
-def service_environment(
-    options: StackOptions,
-    *,
-    kafka: str,
-    directory: Path,
-    listen: str | None,
-    api_keys: Path | None,
-    ledger_url: str | None,
-) -> dict[str, str]:
-    """The environment of one service: ours without any PAYONCE_ variable, then exactly what was decided."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}
-    decided = {
-        "kafka": kafka,
-        "kafka-security": options.kafka_security and str(options.kafka_security.absolute()),
-        "namespace": options.namespace,
-        "guarantee": options.guarantee,
-        "partitions": str(options.partitions),
-        "key-ttl": options.key_ttl,
-        "dir": str(directory),
-        "listen": listen,
-        "api-keys": api_keys and str(api_keys),
-        "ledger-url": ledger_url,
-        "enforcement": options.enforcement,
-        "in-flight": options.in_flight,
-        "answer-timeout": options.answer_timeout,
-        "break": ",".join(options.breaks) or None,
-    }
-    ours = {OPTIONS[name].environment: value for name, value in decided.items() if value is not None}
-    return inherited | ours | dict(options.environment)
-
-
-def kafka_connection(bootstrap_servers: str, security: Path | None) -> KafkaConnection:
-    """How to reach a cluster, with the settings of a client.properties file where there is one."""
-    try:
-        return connection(bootstrap_servers, security.read_text() if security else None)
-    except (InvalidConnection, UnicodeDecodeError) as error:
-        raise UsageFailure(str(error)) from None
-    except OSError as error:
-        raise UsageFailure(
-            f"The Kafka security settings {security} cannot be read: {error.strerror}."
-        ) from None
 
 
 def _reachable(host: str) -> str:

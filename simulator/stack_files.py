@@ -1,8 +1,8 @@
 """What a stack keeps in its directory: the lock, the API keys, stack.json; and the ports it holds.
 
 In:      a directory.
-Out:     DIR/stack.lock (held while the stack lives), DIR/api-keys.json (survives restarts), DIR/stack.json (true at
-         every moment: replaced as a whole, never written in place).
+Out:     DIR/stack.lock (held while the stack lives), DIR/api-keys.json (survives restarts), DIR/stack.json
+         (true at every moment: replaced as a whole, never written in place).
 Errors:  Failure, one sentence each.
 Source:  CONTRACT, `payonce up`; socket(7) on SO_REUSEADDR.
 """
@@ -42,9 +42,8 @@ class DirectoryLock:
         except BlockingIOError:
             holder = os.pread(self._file, 32, 0).decode(errors="replace").strip() or "unknown"
             self.release()
-            raise Failure(
-                f"Another stack (process {holder}) runs in {self._path.parent}; stop it or choose another --dir.",
-                exit_code=2,
+            raise UsageFailure(
+                f"A stack (process {holder}) runs in {self._path.parent} already: stop it or name another."
             ) from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
@@ -58,8 +57,8 @@ class DirectoryLock:
 class HeldPort:
     """A port that nobody else is given while our child is dead: bound with SO_REUSEADDR, never listening.
 
-    The kernel lets a child that also sets SO_REUSEADDR bind and listen beside it, and gives the port to no bind(0)
-    and to no outgoing connection. Meanwhile a client is refused, as it is by any dead server.
+    The kernel lets a child that also sets SO_REUSEADDR bind and listen beside it, and gives the port to no
+    bind(0) and to no outgoing connection. Meanwhile a client is refused, as it is by any dead server.
     """
 
     def __init__(self, host: str, port: int = 0) -> None:

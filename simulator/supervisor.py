@@ -1,15 +1,15 @@
 """Keep child processes running: start, watch, restart, kill, hold down, stop.
 
 In:      one ChildSpec per process (role, index, argv, environment, log file, where it answers /readyz).
-Out:     pids that are true at every moment, a callback at each change, one sentence when a child cannot be kept up.
+Out:     pids that are true at every moment, a callback at each change, one sentence when a child stays down.
 Units:   fields ending _s are seconds.
 Errors:  a child is never an exception here: `Child.failure` holds the sentence, and the owner decides.
 Source:  prctl(2), PR_SET_PDEATHSIG: children must not outlive a parent that was killed with SIGKILL.
 
-A dead child is restarted at once. One that dies by its own exit code before it was ever ready is restarted with
-bounded backoff, and given up after MAX_FAILED_STARTS; death by a signal is somebody else's doing and never counts.
+A dead child is restarted at once. One that ends by itself before it was ever ready is restarted with bounded
+backoff, and given up after MAX_FAILED_STARTS; death by a signal is somebody else's doing and never counts.
 Exit codes 2 (usage) and 4 (fenced) mean that another start would end the same way: never restarted.
-Each child is its own session, so that Ctrl-C at the terminal reaches the parent only, which stops them in order.
+Each child is its own session: Ctrl-C at the terminal reaches the parent only, which stops them in order.
 """
 
 import asyncio
@@ -67,6 +67,7 @@ class Child:
 
     spec: ChildSpec
     on_change: Callable[[], None]
+    on_report: Callable[[str], None]  # one sentence for each death
     pid: int | None = None
     restarts: int = 0
     failure: str | None = None
@@ -75,10 +76,9 @@ class Child:
     _process: asyncio.subprocess.Process | None = None
     _task: asyncio.Task[None] | None = None
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _revived: asyncio.Event = field(default_factory=asyncio.Event)
     _hold_s: float | None = 0.0  # how long the next death lasts; None: until revive()
-    _stopping: bool = False
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _log_start: int = 0
 
     def start(self) -> None:
@@ -91,7 +91,7 @@ class Child:
         self._process.send_signal(number)
 
     async def kill(self, restart_after_s: float | None = 0.0) -> None:
-        """SIGKILL, and return when it is dead; it comes back after the given time, with None only by revive()."""
+        """SIGKILL; returns when it is dead. It comes back after the given time, with None only by revive."""
         process = self._process
         if process is None or self.pid is None:
             raise ProcessLookupError(f"{self.spec.name} is not running")
@@ -112,41 +112,39 @@ class Child:
 
     async def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """SIGTERM (and SIGCONT, for one that was stopped), then SIGKILL when it does not end in time."""
-        self._stopping = True
+        if self._task is None:
+            return
+        self._stopping.set()
         self._revived.set()
-        process = self._process
-        if process is not None and self.pid is not None:
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-                process.send_signal(signal.SIGCONT)
-            try:
-                await asyncio.wait_for(process.wait(), timeout_s)
-            except TimeoutError:
-                with suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGKILL)
-        if self._task is not None:
-            if self._process is None or self.pid is None:
-                self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        self._send(signal.SIGTERM, signal.SIGCONT)
+        if not (await asyncio.wait({self._task}, timeout=timeout_s))[0]:
+            self._send(signal.SIGKILL)
+        await self._task
 
     def last_words(self) -> str:
         """The last line that the latest life wrote to its log, as text."""
         return last_log_line(self.spec.log, self._log_start)
 
+    def _send(self, *numbers: int) -> None:
+        if self._process is not None and self.pid is not None:
+            with suppress(ProcessLookupError):
+                for number in numbers:
+                    self._process.send_signal(number)
+
     # -- the loop ------------------------------------------------------------------------------------------
 
     async def _keep_running(self) -> None:
         failed_starts = 0
-        while not self._stopping:
+        while not self._stopping.is_set():
             code, was_ready = await self._live_once()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             failed_starts = 0 if was_ready or code < 0 else failed_starts + 1
             if self._is_final(code, failed_starts):
-                self._ended.set()
+                self.on_report(f"{self.failure}")
                 self.on_change()
                 return
+            self.on_report(f"{self.spec.name} {_how_it_ended(code)}; starting it again")
             await self._wait_for_restart(failed_starts)
             self.restarts += 1
 
@@ -156,6 +154,8 @@ class Child:
         self._hold_s = 0.0
         self._process = process = await self._spawn()
         self.pid = process.pid
+        if self._stopping.is_set():  # while it was being started
+            self._send(signal.SIGTERM)
         self.on_change()
         readiness = asyncio.create_task(self._watch_readiness())
         try:
@@ -172,7 +172,7 @@ class Child:
     async def _spawn(self) -> asyncio.subprocess.Process:
         self.spec.log.parent.mkdir(parents=True, exist_ok=True)
         with self.spec.log.open("ab") as log, warnings.catch_warnings():
-            # Python warns of forking beside threads; the child only calls prctl before it becomes another program.
+            # Python warns of forking beside threads; this child only calls prctl before it execs.
             warnings.filterwarnings("ignore", message=".*multi-threaded.*", category=DeprecationWarning)
             self._log_start = log.tell()
             return await asyncio.create_subprocess_exec(
@@ -186,7 +186,7 @@ class Child:
             )
 
     async def _watch_readiness(self) -> None:
-        while not await self.probe():
+        while not await self.probe():  # noqa: ASYNC110  only the other process knows
             await asyncio.sleep(PROBE_EVERY_S)
         self._ready.set()
 
@@ -218,7 +218,7 @@ class Child:
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """What a child runs before exec so that the kernel kills it when its parent dies; None where no kernel can.
+    """What a child runs before exec so that the kernel kills it with its parent; None where none can.
 
     Linux only. The parent may have died between fork and prctl: then the child has another parent already.
     """
@@ -236,7 +236,7 @@ def die_with_parent() -> Callable[[], None] | None:
 
 
 async def _answers_200(url: str) -> bool:
-    """One GET over its own connection; a plain socket, since a client library takes longer to import than this asks."""
+    """One GET over its own plain connection: a client library takes longer to import than this to ask."""
     parts = urlsplit(url)
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_S):
@@ -251,6 +251,10 @@ async def _answers_200(url: str) -> bool:
     except (OSError, TimeoutError, ValueError):
         return False
     return status_line.split(b" ")[1:2] == [b"200"]
+
+
+def _how_it_ended(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
 def last_log_line(log: Path, start: int = 0) -> str:

@@ -1,0 +1,60 @@
+"""What commands say while they work: a moving line on a terminal, plain lines elsewhere.
+
+In:      sentences.
+Out:     progress and reports on stderr, results on stdout, so that `--json` can be piped.
+"""
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+
+class Teller:
+    """`with Teller() as tell:`, `tell.progress(...)` for what passes, `tell.line(...)` for what stays."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._status: Status | None = None
+        self._last = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.quiet()
+
+    def progress(self, sentence: str) -> None:
+        """What is being done; replaced by the next on a terminal, a line of its own elsewhere."""
+        if sentence == self._last:
+            return
+        self._last = sentence
+        if not self._is_terminal:
+            typer.echo(sentence, err=True)
+        elif self._status is None:
+            from rich.console import Console  # noqa: PLC0415  a tenth of a second, only where it is seen
+
+            self._status = Console(stderr=True).status(sentence)
+            self._status.start()
+        else:
+            self._status.update(sentence)
+
+    def line(self, sentence: str) -> None:
+        """Something that happened and stays to be read."""
+        if self._status is not None:
+            self._status.console.print(sentence, markup=False, highlight=False)
+        else:
+            typer.echo(sentence, err=True)
+
+    def quiet(self) -> None:
+        """The work is done: take the moving line away."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+        self._last = ""

@@ -1,0 +1,209 @@
+"""Make command-line options from the one table of options, and values from what was typed.
+
+In:      text from the command line or from PAYONCE_ variables.
+Out:     `takes(...)`: a decorator that gives a command one `Given` with every option as a checked value.
+Units:   `key_ttl` and `answer_timeout` stay text (services read them again), `duration_s` is in seconds.
+Errors:  UsageFailure, one sentence that names the option.
+Source:  CONTRACT, "Common options"; events.options.OPTIONS.
+"""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from events.breaks import BREAKS
+from events.guarantees import Guarantee
+from events.options import OPTIONS, InvalidOption, duration_ms, host_and_port, namespace
+from simulator.failure import UsageFailure
+
+SERVICE = (
+    "kafka",
+    "kafka-security",
+    "namespace",
+    "guarantee",
+    "partitions",
+    "api-keys",
+    "listen",
+    "ledger-url",
+    "key-ttl",
+    "enforcement",
+    "in-flight",
+    "answer-timeout",
+    "break",
+    "dir",
+)
+STACK = (*SERVICE[:5], "processors", "gateways", "merchants", *SERVICE[5:])
+LOAD = ("seed", "rate", "duration")
+
+
+@dataclass(frozen=True)
+class Given:
+    """Every common option, as typed, as an environment variable said, or as its default."""
+
+    kafka: str
+    kafka_security: Path | None
+    namespace: str
+    guarantee: str
+    partitions: int
+    processors: int
+    gateways: int
+    merchants: int
+    api_keys: Path | None
+    listen: str | None
+    ledger_url: str | None
+    key_ttl: str
+    enforcement: str
+    in_flight: str
+    answer_timeout: str
+    breaks: tuple[str, ...]
+    seed: int
+    rate: float
+    duration_s: float
+    dir: Path
+    json: bool
+
+
+def takes(*names: str, **defaults: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """The command's first argument becomes a Given of these options; its others stay its own.
+
+    `defaults` are those of this command where they differ from the table's.
+    """
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        @functools.wraps(command)
+        def run(**typed: Any) -> int:
+            texts = {name: typed.pop(_parameter(name)) for name in names}
+            return command(given(texts, defaults), **typed)
+
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        options = [_typer_parameter(name, defaults) for name in names]
+        signature = inspect.Signature([*own, *options])
+        run.__signature__ = signature  # type: ignore[attr-defined]
+        run.__annotations__ = {}
+        return run
+
+    return decorate
+
+
+def given(texts: Mapping[str, Any], defaults: Mapping[str, str] | None = None) -> Given:
+    """Values from texts; what was not typed has its default. Raises UsageFailure."""
+    known = {name: option.default for name, option in OPTIONS.items()}
+    known |= {name.replace("_", "-"): value for name, value in (defaults or {}).items()}
+    merged: dict[str, Any] = known | {name: text for name, text in texts.items() if text not in (None, ())}
+    try:
+        return Given(
+            kafka=_kafka(merged["kafka"]),
+            kafka_security=_file("kafka-security", merged["kafka-security"]),
+            namespace=namespace(merged["namespace"]),
+            guarantee=_one_of("guarantee", merged["guarantee"], list(Guarantee)),
+            partitions=_count("partitions", merged["partitions"], at_least=1),
+            processors=_count("processors", merged["processors"], at_least=0),
+            gateways=_count("gateways", merged["gateways"], at_least=1),
+            merchants=_count("merchants", merged["merchants"], at_least=1),
+            api_keys=_file("api-keys", merged["api-keys"]),
+            listen=_address(merged["listen"]),
+            ledger_url=merged["ledger-url"],
+            key_ttl=_duration("key-ttl", merged["key-ttl"]),
+            enforcement=merged["enforcement"],
+            in_flight=_one_of("in-flight", merged["in-flight"], ["wait", "conflict"]),
+            answer_timeout=_duration("answer-timeout", merged["answer-timeout"]),
+            breaks=_breaks(merged["break"]),
+            seed=_count("seed", merged["seed"], at_least=0),
+            rate=_rate(merged["rate"]),
+            duration_s=duration_ms(_duration("duration", merged["duration"])) / 1000,
+            dir=Path(merged["dir"]),
+            json=bool(merged["json"]),
+        )
+    except InvalidOption as error:
+        raise UsageFailure(str(error)) from None
+
+
+def _parameter(name: str) -> str:
+    return f"{name.replace('-', '_')}_"  # `break` and `json` are taken
+
+
+def _typer_parameter(name: str, defaults: Mapping[str, str]) -> inspect.Parameter:
+    option = OPTIONS[name]
+    default: Any = defaults.get(name.replace("-", "_"), option.default)
+    kind: Any = str | None
+    if name == "json":
+        kind, default = bool, False
+    elif name == "break":
+        kind, default = list[str] | None, None
+    info = typer.Option(
+        f"--{name}", envvar=option.environment, metavar=option.metavar or None, help=option.help
+    )
+    return inspect.Parameter(
+        _parameter(name), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
+    )
+
+
+def _kafka(text: str) -> str:
+    if text in ("embedded", "docker"):
+        return text
+    for server in text.split(","):
+        host_and_port(server.strip())
+    return text
+
+
+def _file(name: str, text: str | None) -> Path | None:
+    if text is None:
+        return None
+    path = Path(text)
+    if not path.is_file():
+        raise UsageFailure(f"--{name}: there is no file {text}.")
+    return path
+
+
+def _one_of(name: str, text: str, allowed: list[str]) -> str:
+    if text not in allowed:
+        raise UsageFailure(f"--{name} must be one of {', '.join(allowed)}, not {text!r}.")
+    return text
+
+
+def _count(name: str, text: str, at_least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = at_least - 1
+    if number < at_least:
+        raise UsageFailure(f"--{name} must be a whole number, {at_least} or more, not {text!r}.")
+    return number
+
+
+def _rate(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not math.isfinite(number) or number <= 0:
+        raise UsageFailure(f"--rate must be a number above 0, not {text!r}.")
+    return number
+
+
+def _duration(name: str, text: str) -> str:
+    try:
+        duration_ms(text)
+    except InvalidOption as error:
+        raise UsageFailure(f"--{name}: {error}") from None
+    return text
+
+
+def _address(text: str | None) -> str | None:
+    if text is not None:
+        host_and_port(text)
+    return text
+
+
+def _breaks(texts: list[str] | None) -> tuple[str, ...]:
+    names = tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
+    for name in names:
+        _one_of("break", name, sorted(BREAKS))
+    return names
