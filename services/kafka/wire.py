@@ -1,0 +1,157 @@
+"""One connection to one broker that speaks kio's messages over aiokafka's sockets.
+
+In:      a kio request.
+Out:     its kio response.
+Units:   milliseconds.
+Errors:  Retriable: nothing was sent. Indefinite: sent, and no answer came. Fatal: TLS or SASL refused us.
+
+aiokafka does what it does well: TCP, TLS, SASL, correlation ids, answers in order. Its own messages are older than
+transaction.version 2 (TxnOffsetCommit v0, EndTxn v0, Produce v8), so ours come from kio.
+"""
+
+import asyncio
+import io
+import ssl
+import struct
+from typing import Any, Final, Protocol, TypeVar
+
+from aiokafka import errors as aiokafka_errors
+from aiokafka.conn import AIOKafkaConnection
+from kio.schema.response_header.v0.header import ResponseHeader as ResponseHeaderV0
+from kio.schema.response_header.v1.header import ResponseHeader as ResponseHeaderV1
+from kio.serial import entity_reader, entity_writer
+from kio.static.protocol import RequestPayload, ResponsePayload
+
+from events.connection import KafkaConnection
+from services.kafka.errors import Fatal, Indefinite, Retriable
+from services.kafka.security import security
+
+R = TypeVar("R", bound=ResponsePayload)
+
+_REFUSED: Final = (
+    aiokafka_errors.SaslAuthenticationFailed,
+    aiokafka_errors.UnsupportedSaslMechanismError,
+    aiokafka_errors.IllegalSaslStateError,
+    ssl.SSLCertVerificationError,
+)
+
+
+class _Header(Protocol):
+    correlation_id: int
+
+
+class _Bytes:
+    """Bytes that are encoded already, where aiokafka wants something to encode."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def encode(self) -> bytes:
+        return self._data
+
+
+class _Message:
+    """A kio request in the shape that AIOKafkaConnection.send expects of its own."""
+
+    __slots__ = ("RESPONSE_TYPE", "_body", "_flexible_response", "_request")
+
+    def __init__(self, request: RequestPayload, response_type: type[ResponsePayload]) -> None:
+        buffer = io.BytesIO()
+        entity_writer(type(request))(buffer, request)
+        self._request = request
+        self._body = buffer.getvalue()
+        self._flexible_response = response_type.__header_schema__ is ResponseHeaderV1
+        self.RESPONSE_TYPE = _Decoder(response_type)
+
+    def prepare(self, versions: object) -> "_Message":
+        return self
+
+    def build_request_header(self, correlation_id: int, client_id: str) -> _Bytes:
+        name = client_id.encode()
+        head = struct.pack(
+            ">hhih", self._request.__api_key__, self._request.__version__, correlation_id, len(name)
+        )
+        return _Bytes(head + name + (b"\0" if self._request.__flexible__ else b""))
+
+    def encode(self) -> bytes:
+        return self._body
+
+    def parse_response_header(self, frame: io.BytesIO) -> ResponseHeaderV0 | ResponseHeaderV1:
+        header: type[ResponseHeaderV0] | type[ResponseHeaderV1]
+        header = ResponseHeaderV1 if self._flexible_response else ResponseHeaderV0
+        parsed, size = entity_reader(header)(frame.getvalue(), 0)
+        frame.seek(size)
+        return parsed
+
+    def __repr__(self) -> str:
+        return type(self._request).__name__
+
+
+class _Decoder:
+    __slots__ = ("_response_type",)
+
+    def __init__(self, response_type: type[ResponsePayload]) -> None:
+        self._response_type = response_type
+
+    def decode(self, frame: io.BytesIO) -> ResponsePayload:
+        response, _ = entity_reader(self._response_type)(frame.getvalue(), frame.tell())
+        return response
+
+
+class Wire:
+    """A connection that opens at its first call and again after it broke; one request at a time reaches the broker."""
+
+    def __init__(
+        self, host: str, port: int, connection: KafkaConnection, client_id: str, request_timeout_ms: int
+    ) -> None:
+        self.address = f"{host}:{port}"
+        self._arguments: dict[str, Any] = {
+            "host": host,
+            "port": port,
+            "client_id": client_id,
+            "request_timeout_ms": request_timeout_ms,
+            **security(connection),
+        }
+        self._open: AIOKafkaConnection | None = None
+        self._opening = asyncio.Lock()
+
+    async def call(self, request: RequestPayload, response_type: type[R]) -> R:
+        """Send and wait for the answer; raises Retriable only where nothing can have reached the broker."""
+        message = _Message(request, response_type)
+        live = await self._connected()
+        try:
+            answer: R = await live.send(message)
+        except (aiokafka_errors.KafkaError, OSError, TimeoutError) as error:
+            live.close()
+            raise Indefinite(f"{self.address} did not answer {message!r}: {error or 'time-out'}") from error
+        return answer
+
+    async def versions(self) -> dict[int, tuple[int, int]]:
+        """The lowest and highest version of each request that the broker serves."""
+        live = await self._connected()
+        served: dict[int, tuple[int, int]] = live._versions
+        return served
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    async def _connected(self) -> AIOKafkaConnection:
+        async with self._opening:
+            if self._open is None or not self._open.connected():
+                self._open = await self._connect()
+            return self._open
+
+    async def _connect(self) -> AIOKafkaConnection:
+        fresh = AIOKafkaConnection(**self._arguments)
+        try:
+            await fresh.connect()
+        except _REFUSED as error:
+            raise Fatal(f"Kafka at {self.address} refused the connection: {error}") from error
+        except (aiokafka_errors.KafkaError, OSError, TimeoutError) as error:
+            fresh.close()
+            raise Retriable(f"cannot connect to Kafka at {self.address}: {error or 'time-out'}") from error
+        return fresh

@@ -1,0 +1,243 @@
+"""The transactional writer of transaction.version 2: one producer, one open Kafka transaction, many partitions.
+
+In:      records by partition, the group's offsets with the member id and generation they were read under.
+Out:     base offsets; a transaction that is committed or is not.
+Units:   milliseconds.
+Errors:  Abortable (abort next), Indefinite (recover next), Fenced (exit), Fatal.
+Source:  KIP-890, KIP-447, KIP-360; DESIGN, "Exactly once"; research, section 8.
+
+InitProducerId v5, Produce v12, TxnOffsetCommit v5, EndTxn v5. Every end of a transaction moves the epoch, so that a
+late copy of any of its requests is refused. Whether an end without an answer happened is never guessed:
+InitProducerId with the old producer id and epoch is asked, which also tells whether somebody has taken our place.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import Enum, auto
+from typing import Final, TypeVar
+
+from kio.schema.end_txn.v5 import EndTxnRequest, EndTxnResponse
+from kio.schema.init_producer_id.v5 import InitProducerIdRequest, InitProducerIdResponse
+from kio.schema.txn_offset_commit.v5 import TxnOffsetCommitRequest, TxnOffsetCommitResponse
+from kio.schema.txn_offset_commit.v5.request import (
+    TxnOffsetCommitRequestPartition,
+    TxnOffsetCommitRequestTopic,
+)
+from kio.schema.types import GroupId, ProducerId, TopicName, TransactionalId
+from kio.static.primitive import i16, i32, i32Timedelta, i64
+from kio.static.protocol import RequestPayload, ResponsePayload
+
+from services.kafka.appender import Appender
+from services.kafka.cluster import ASKING_MS, Cluster, CoordinatorOf
+from services.kafka.codes import Code, Kind, Request, failure, kind
+from services.kafka.errors import Abortable, Indefinite, KafkaFailure, NotMember, Retriable, StaleGeneration
+from services.kafka.patience import Patience
+from services.kafka.port import Assignment, Outgoing, TopicPartition
+
+R = TypeVar("R", bound=ResponsePayload)
+
+_END_AGAIN: Final = (
+    Code.concurrent_transactions,
+    Code.coordinator_load_in_progress,
+    Code.coordinator_not_available,
+    Code.not_coordinator,
+)
+
+
+class _State(Enum):
+    NEW = auto()  # no producer id yet
+    READY = auto()  # nothing is open
+    OPEN = auto()  # something of this transaction may be on the log
+    FAILED = auto()  # open, and good for nothing but an abort
+    UNCERTAIN = auto()  # only InitProducerId can tell where we are
+
+
+class TransactionalWriter:
+    """One per process; not for two tasks at once."""
+
+    def __init__(self, cluster: Cluster, transactional_id: str, transaction_timeout_ms: int) -> None:
+        self._cluster = cluster
+        self._transactional_id = transactional_id
+        self._timeout_ms = transaction_timeout_ms
+        self._appender = Appender(cluster, transactional_id, transaction_timeout_ms)
+        self._state = _State.NEW
+        self._producer_id, self._epoch = -1, -1
+        self._carries_offsets = False
+
+    async def start(self) -> None:
+        await self._init_producer_id(-1, -1)
+
+    async def recover(self) -> None:
+        assert self._state is not _State.NEW, "there is no producer id to recover; start first"
+        self._state = _State.UNCERTAIN
+        await self._init_producer_id(self._producer_id, self._epoch)
+
+    async def produce(
+        self, records: Mapping[TopicPartition, Sequence[Outgoing]]
+    ) -> dict[TopicPartition, int]:
+        with self._step():
+            # Longer than the transaction may last there is nothing to be patient for.
+            return await self._appender.append(records, self._timeout_ms)
+
+    async def send_offsets(
+        self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment
+    ) -> None:
+        if not member.member_id or member.generation < 0:
+            raise StaleGeneration("offsets without a member id and a generation would be checked by nobody")
+        with self._step():
+            await self._send_offsets(group, topic, offsets, member)
+            self._carries_offsets = True
+
+    async def commit(self) -> None:
+        if self._state is _State.READY:
+            return
+        assert self._carries_offsets, "a transaction without offsets is not fenced by the group's generation"
+        with self._step():
+            await self._end(committed=True)
+
+    async def abort(self) -> None:
+        if self._state in (_State.READY, _State.NEW):
+            return
+        if self._state is not _State.UNCERTAIN:
+            try:
+                with self._step(aborting=True):
+                    await self._end(committed=False)
+            except (Abortable, Indefinite):
+                self._state = _State.UNCERTAIN
+            else:
+                return
+        await self.recover()
+
+    async def close(self) -> None:
+        self._cluster.close()
+
+    @contextmanager
+    def _step(self, *, aborting: bool = False) -> Iterator[None]:
+        """Whatever ends a step early, a cancellation too, leaves a transaction that must not be committed."""
+        if not aborting and self._state not in (_State.READY, _State.OPEN):
+            raise Abortable(
+                f"the transaction before ended badly ({self._state.name.lower()}): abort or recover first"
+            )
+        self._state = _State.OPEN
+        try:
+            yield
+        except (StaleGeneration, NotMember):
+            self._state = _State.FAILED
+            raise
+        except BaseException:
+            self._state = _State.UNCERTAIN
+            raise
+
+    async def _init_producer_id(self, producer_id: int, epoch: int) -> None:
+        request = InitProducerIdRequest(
+            transactional_id=TransactionalId(self._transactional_id),
+            transaction_timeout=i32Timedelta.parse(timedelta(milliseconds=self._timeout_ms)),
+            producer_id=ProducerId(producer_id),
+            producer_epoch=i16(epoch),
+        )
+        patience = Patience(ASKING_MS)
+        while True:
+            trouble: KafkaFailure
+            try:
+                # Asked twice it is the same question: the epoch before the last one is known to the coordinator.
+                answer = await self._call(request, InitProducerIdResponse)
+            except (Retriable, Indefinite) as error:
+                trouble = error
+            else:
+                if answer.error_code == Code.none:
+                    self._adopt(int(answer.producer_id), int(answer.producer_epoch))
+                    return
+                trouble = self._refusal(answer.error_code, Request.INIT_PRODUCER_ID)
+            if patience.spent:
+                raise Retriable(f"no producer id within {ASKING_MS / 1000:g} s: {trouble}", code=trouble.code)
+            await patience.pause()
+
+    async def _send_offsets(
+        self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment
+    ) -> None:
+        request = TxnOffsetCommitRequest(
+            transactional_id=TransactionalId(self._transactional_id),
+            group_id=GroupId(group),
+            producer_id=ProducerId(self._producer_id),
+            producer_epoch=i16(self._epoch),
+            generation_id=i32(member.generation),
+            member_id=member.member_id,
+            topics=(
+                TxnOffsetCommitRequestTopic(
+                    name=TopicName(topic),
+                    partitions=tuple(
+                        TxnOffsetCommitRequestPartition(
+                            partition_index=i32(partition),
+                            committed_offset=i64(offset),
+                            committed_metadata="",
+                        )
+                        for partition, offset in offsets.items()
+                    ),
+                ),
+            ),
+        )
+        patience = Patience(self._timeout_ms)
+        while True:
+            trouble: KafkaFailure
+            try:
+                answer = await self._cluster.call_coordinator(
+                    CoordinatorOf.GROUP, group, request, TxnOffsetCommitResponse
+                )
+            except (Retriable, Indefinite) as error:
+                trouble = error
+            else:
+                codes = {one.error_code for name in answer.topics for one in name.partitions} - {Code.none}
+                if not codes:
+                    return
+                trouble = self._refusal(codes.pop(), Request.TXN_OFFSET_COMMIT, group)
+            if patience.spent:
+                raise trouble
+            await patience.pause()
+
+    async def _end(self, *, committed: bool) -> None:
+        request = EndTxnRequest(
+            transactional_id=TransactionalId(self._transactional_id),
+            producer_id=ProducerId(self._producer_id),
+            producer_epoch=i16(self._epoch),
+            committed=committed,
+        )
+        patience = Patience(ASKING_MS)
+        while True:
+            try:
+                answer = await self._call(request, EndTxnResponse)
+            except Retriable as error:
+                trouble: KafkaFailure = error  # nothing was sent
+            else:
+                if answer.error_code == Code.none:
+                    self._adopt(int(answer.producer_id), int(answer.producer_epoch))
+                    return
+                trouble = self._refusal(answer.error_code, Request.END_TXN)
+                if answer.error_code not in _END_AGAIN:
+                    raise Indefinite(str(trouble), code=trouble.code)
+            if patience.spent:
+                raise Indefinite(f"the transaction did not end within {ASKING_MS / 1000:g} s: {trouble}")
+            await patience.pause()
+
+    def _adopt(self, producer_id: int, epoch: int) -> None:
+        self._producer_id, self._epoch = producer_id, epoch
+        self._appender.begin(producer_id, epoch)
+        self._state = _State.READY
+        self._carries_offsets = False
+
+    async def _call(self, request: RequestPayload, response_type: type[R]) -> R:
+        return await self._cluster.call_coordinator(
+            CoordinatorOf.TRANSACTION, self._transactional_id, request, response_type
+        )
+
+    def _refusal(self, code: Code, request: Request, group: str | None = None) -> KafkaFailure:
+        """What may be tried again, with a coordinator looked up anew; anything else is raised."""
+        if code != Code.concurrent_transactions:
+            if group is None:
+                self._cluster.forget_coordinator(CoordinatorOf.TRANSACTION, self._transactional_id)
+            else:
+                self._cluster.forget_coordinator(CoordinatorOf.GROUP, group)
+        error = failure(code, request, group or self._transactional_id)
+        if kind(code, request) is not Kind.RETRIABLE:
+            raise error
+        return error
