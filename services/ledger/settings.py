@@ -1,0 +1,66 @@
+"""What a ledger is told by its environment, checked once.
+
+In:      PAYONCE_<OPTION> variables, as containers and the command line set them.
+Errors:  pydantic's ValidationError and InvalidOption; main.py makes one sentence and exit code 2 of them.
+Source:  CONTRACT, "The command line".
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from events.breaks import BREAKS
+from events.options import ENVIRONMENT_PREFIX, InvalidOption, host_and_port, namespace
+from services.ledger.sabotage import BREAKS as OUR_BREAKS
+from services.readmodel.engine import database_url
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, env_ignore_empty=True)
+
+    kafka: str
+    kafka_security: Path | None = None
+    namespace: Annotated[str, BeforeValidator(namespace)] = "payments"
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
+    listen: Annotated[tuple[str, int] | None, NoDecode] = (
+        None  # health and metrics; nobody listens without it
+    )
+    ledger_url: str | None = None
+    dir: Path = Path(".payonce")
+    breaks: Annotated[frozenset[str], NoDecode, Field(validation_alias="PAYONCE_BREAK")] = frozenset()
+
+    @field_validator("listen", mode="before")
+    @classmethod
+    def _address(cls, value: Any) -> Any:
+        return host_and_port(value) if isinstance(value, str) else value
+
+    @field_validator("ledger_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        try:
+            name = database_url(value).get_backend_name() if value is not None else "sqlite"
+        except (ArgumentError, NoSuchModuleError):
+            name = "nothing known"
+        if name not in ("sqlite", "postgresql"):
+            raise InvalidOption("The ledger's URL must begin with sqlite:/// or postgresql://.")
+        return value
+
+    @field_validator("breaks", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        names = frozenset(name.strip() for name in value.split(",") if name.strip())
+        for name in sorted(names - BREAKS.keys()):
+            raise InvalidOption(
+                f"{name!r} is not a bug that can be switched on; known are {', '.join(BREAKS)}."
+            )
+        return names & frozenset(OUR_BREAKS)
+
+    @property
+    def database_url(self) -> str:
+        """Without a URL a SQLite file in the directory."""
+        return self.ledger_url or f"sqlite:///{self.dir.absolute() / 'ledger.db'}"
