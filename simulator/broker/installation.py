@@ -1,0 +1,66 @@
+"""All that is made once and used by every broker: jars, a formatted folder's content.
+
+In:      a cache folder, a Maven repository.
+Out:     an Installation.
+Errors:  BrokerUnavailable, from jars; or Java cannot run.
+"""
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator.broker import diagnosis, jars, java, settings
+from simulator.broker.errors import BrokerUnavailable
+from simulator.broker.ports import HOST
+from simulator.broker.protocol import Progress
+
+_FORMAT_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What a broker is started from."""
+
+    jars: list[Path]
+    bootstrap_checkpoint: bytes
+    archive_flags: tuple[str, ...]
+
+
+def install(cache: Path, repository: str, progress: Progress) -> Installation:
+    """Everything a start needs; what is not there yet is made."""
+    files = jars.ensure(cache, repository, progress)
+    checkpoint = files[0].parent.with_suffix(".checkpoint")
+    if not checkpoint.exists():
+        with diagnosis.disk_in_words(cache), jars.exclusively(cache / "kafka.lock"):
+            if not checkpoint.exists():
+                _format(files, checkpoint)
+    return Installation(files, checkpoint.read_bytes(), ())
+
+
+def _format(files: list[Path], checkpoint: Path) -> None:
+    """What formatting writes is the same for every cluster but its ids, and costs a second: done once."""
+    with tempfile.TemporaryDirectory(prefix="formatting-", dir=checkpoint.parent) as temporary:
+        folder = Path(temporary)
+        properties = folder / "server.properties"
+        listener = settings.Listener("DIRECT", 1, f"{HOST}:1")
+        properties.write_text(settings.server_properties(folder / "data", [listener], 2, HOST, {}))
+        arguments = ["format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(properties)]
+        command = java.command("kafka.tools.StorageTool", arguments, jars=files, profile="quick")
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=_FORMAT_TIMEOUT_S,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            raise BrokerUnavailable(
+                f"Java cannot be started ({error.filename}: {error.strerror}): run `make setup` again."
+            ) from error
+        if done.returncode != 0:
+            last = (done.stderr + done.stdout).strip().splitlines()[-1:]
+            raise BrokerUnavailable(f"Kafka's storage could not be formatted: {' '.join(last)[:300]}")
+        (folder / "data" / "bootstrap.checkpoint").rename(checkpoint)
