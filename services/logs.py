@@ -1,7 +1,7 @@
 """Logs, configured once per process: structlog to stderr, JSON lines unless a person is watching.
 
 In:      the process's role; bound to every line.
-Out:     one line per event, its name a past-tense snake_case constant; libraries' own logs become `library_logged`.
+Out:     one line per event, its name a past-tense snake_case constant; libraries' own are `library_logged`.
 Units:   `at` in Unix milliseconds, UTC.
 """
 
@@ -13,6 +13,11 @@ from typing import Any
 import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+# Without locals: they hold payments and API keys.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 
 
 def configure(role: str, level: int = logging.INFO) -> None:
@@ -26,7 +31,7 @@ def configure(role: str, level: int = logging.INFO) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             _at,
-            structlog.processors.dict_tracebacks if not tty else structlog.processors.StackInfoRenderer(),
+            *([] if tty else [_TRACEBACKS]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

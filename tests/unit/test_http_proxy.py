@@ -96,11 +96,11 @@ async def test_a_lost_answer_had_been_given() -> None:
     """When the answer is lost the request had arrived and was answered, and the customer cannot know."""
     async with gateway_behind_proxy() as (gateway, proxy, client):
         lost: list[Lost] = []
-        proxy.add(lose_once("answer", "reset", lost))
+        proxy.add(lose_once("response", "reset", lost))
         with pytest.raises(OutcomeUnknownError):
             await post(client, b"paid")
         assert gateway.received == [b"paid"]
-        assert [one.direction for one in lost] == ["answer"]
+        assert [one.direction for one in lost] == ["response"]
         assert (await post(client, b"paid")).body == b"answer 2"
 
 

@@ -1,0 +1,96 @@
+"""The HTTP server: uvicorn with httptools, made to answer nonsense politely and to stop when told.
+
+In:      an ASGI application and a listening socket.
+Out:     `serve` returns after a clean stop: no new connections, answers in flight sent.
+Units:   time limits in seconds, sizes in bytes.
+Errors:  what is not HTTP gets a 400 problem and a closed connection, never a traceback.
+Source:  uvicorn 0.54. Its own signal handling raises the signal again after the stop: exit code -15, not 0.
+"""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from events.codes import problem_body
+
+KEEP_ALIVE_S: Final = 75  # above the 60 s after which usual load balancers let an idle connection go
+HEAD_BYTES_MAX: Final = 64 * 1024  # request line and headers; uvicorn bounds them for its other parser only
+BACKLOG: Final = 2048
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    _in_head = False
+    _head_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._in_head
+        super().data_received(data)
+        self._head_bytes = self._head_bytes + len(data) if was_in_head and self._in_head else 0
+        if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+            self.send_400_response("The request's head is too large.")
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        answering: RequestResponseCycle | None = self.cycle
+        if answering is not None and not answering.response_complete:
+            self.transport.close()  # a 400 here would be read as the answer to the request still in flight
+            return
+        body = problem_body("invalid_request", msg).encode()
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nconnection: close\r\n"
+            b"content-length: " + str(len(body)).encode() + b"\r\n\r\n" + body
+        )
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers: main.py has the process's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Bound, so that the port is known and held; SO_REUSEADDR lets a successor have it at once."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def make_server(app: Any, stop_within_s: int) -> Server:
+    return Server(
+        uvicorn.Config(
+            app,
+            http=Protocol,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=stop_within_s,
+            backlog=BACKLOG,
+        )
+    )

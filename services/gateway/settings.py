@@ -1,0 +1,67 @@
+"""What a gateway is told by its environment, checked once.
+
+In:      PAYONCE_<OPTION> variables, as containers and the command line set them.
+Units:   durations in milliseconds after parsing.
+Errors:  pydantic's ValidationError and InvalidOption; main.py makes one sentence and exit code 2 of them.
+Source:  CONTRACT, "The command line".
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from events.commands import OPERATIONS
+from events.options import ENVIRONMENT_PREFIX, InvalidOption, duration_ms, host_and_port, namespace
+
+Duration = Annotated[int, BeforeValidator(lambda text: duration_ms(text) if isinstance(text, str) else text)]
+
+_ENFORCEMENTS: Final = {"strict": True, "optional": False}
+
+
+def key_required(text: str) -> dict[str, bool]:
+    """`strict`, `optional`, or with exceptions `strict,charge.void=optional`: whether each needs a key."""
+    default, *exceptions = [part.strip() for part in text.split(",")]
+    if default not in _ENFORCEMENTS:
+        raise InvalidOption(f"The enforcement {default!r} is neither strict nor optional.")
+    required = dict.fromkeys(OPERATIONS, _ENFORCEMENTS[default])
+    for exception in exceptions:
+        operation, _, value = exception.partition("=")
+        if operation not in required or value not in _ENFORCEMENTS:
+            raise InvalidOption(
+                f"{exception!r} is not OPERATION=strict|optional; operations are {', '.join(OPERATIONS)}."
+            )
+        required[operation] = _ENFORCEMENTS[value]
+    return required
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True)
+
+    kafka: str
+    kafka_security: Path | None = None
+    namespace: Annotated[str, BeforeValidator(namespace)] = "payments"
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
+    listen: Annotated[tuple[str, int], NoDecode] = ("127.0.0.1", 0)
+    api_keys: Path
+    ledger_url: str | None = None
+    dir: Path = Path(".payonce")
+    enforcement: Annotated[dict[str, bool], NoDecode] = Field(default_factory=lambda: key_required("strict"))
+    in_flight: Literal["wait", "conflict"] = "wait"
+    answer_timeout: Duration = 20_000
+
+    @field_validator("listen", mode="before")
+    @classmethod
+    def _address(cls, value: Any) -> Any:
+        return host_and_port(value) if isinstance(value, str) else value
+
+    @field_validator("enforcement", mode="before")
+    @classmethod
+    def _enforcement(cls, value: Any) -> Any:
+        return key_required(value) if isinstance(value, str) else value
+
+    @property
+    def database_url(self) -> str:
+        """The ledger's database; without a URL, where a ledger with the same directory puts it."""
+        return self.ledger_url or f"sqlite:///{self.dir.absolute() / 'ledger.db'}"
