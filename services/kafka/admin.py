@@ -48,7 +48,9 @@ async def ensure_topics(cluster: Cluster, namespace: str, partitions: int) -> No
 
 async def require_transactions(cluster: Cluster) -> None:
     """Refuse a cluster without transaction.version 2: its late requests could end the wrong transaction."""
-    too_old = f"Kafka at {cluster.connection.bootstrap} is too old: exactly-once needs 4.0 with transaction.version 2"
+    too_old = (
+        f"Kafka at {cluster.connection.bootstrap} is too old: exactly-once needs transaction.version 2 (4.0)"
+    )
 
     async def ask() -> ApiVersionsResponse | None:
         served = await cluster.versions()

@@ -3,10 +3,12 @@
 In:      records by partition; the producer's id and epoch.
 Out:     the base offset of each partition's first batch.
 Units:   milliseconds, bytes.
-Errors:  those of Produce: Abortable, Fatal; Indefinite when a batch may or may not be on the log at the end of patience.
+Errors:  those of Produce: Abortable, Fatal; Indefinite when a batch may or may not be on the log at the end
+         of patience.
 
-One batch per partition and request; the next one leaves when this one is acknowledged, so sequence numbers never
-overtake each other. A batch without a certain answer is sent again unchanged: its sequence numbers make that harmless.
+One batch per partition and request; the next one leaves when this one is acknowledged, so sequence numbers
+never overtake each other. A batch without a certain answer is sent again unchanged: its sequence numbers
+make that harmless.
 """
 
 import asyncio

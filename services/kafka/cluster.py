@@ -6,8 +6,8 @@ Units:   milliseconds.
 Errors:  as services.kafka.wire; Fatal for an unknown topic or a refusal to tell.
 
 What is known of the cluster is a cache: whoever is answered "not me" forgets it and asks again.
-FindCoordinator comes before anything else of a group or a transactional id: it creates the internal topics, without
-which InitProducerId answers 16 for ever.
+FindCoordinator comes before anything else of a group or a transactional id: it creates the internal topics,
+without which InitProducerId answers 16 for ever.
 """
 
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ class CoordinatorOf(IntEnum):
 
 
 class Lane(IntEnum):
-    """A connection of its own each: a broker serves one request of a connection at a time, and Produce waits long."""
+    """One connection each: a broker serves one request of a connection at a time, and Produce waits long."""
 
     DATA = 0
     COORDINATION = 1

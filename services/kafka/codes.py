@@ -2,16 +2,18 @@
 
 In:      an ErrorCode (kio's enum of Kafka's own table) and the request it answered.
 Out:     its Kind; `failure` makes the exception of services.kafka.errors.
-Source:  Kafka's Errors.java by way of kio; research, sections 1.4 and 8.1 (each transactional code provoked on 4.3.1).
+Source:  Kafka's Errors.java by way of kio; research, sections 1.4 and 8.1 (each transactional code provoked
+         on 4.3.1).
 
-A number that a producer, a consumer or an administrator of ours can never be answered is still in the table, as
-fatal: an answer that nobody expects must not be guessed at. A test fails when kio learns a code that is not here.
+A number that a producer, a consumer or an administrator of ours can never be answered is still in the
+table, as fatal: an answer that nobody expects must not be guessed at. A test fails when kio learns a code
+that is not here.
 """
 
 from enum import Enum, auto
 from typing import Final
 
-from kio.schema.errors import ErrorCode as Code
+from kio.schema.errors import ErrorCode
 
 from services.kafka.errors import (
     Abortable,
@@ -24,6 +26,8 @@ from services.kafka.errors import (
     Retriable,
     StaleGeneration,
 )
+
+Code = ErrorCode
 
 
 class Kind(Enum):
@@ -203,7 +207,8 @@ KINDS: Final[dict[Code, Kind]] = {
 # Where the request changes the answer.
 _FENCING_QUESTION = {Code.invalid_producer_epoch: Kind.FENCED, Code.producer_fenced: Kind.FENCED}
 _ONLY_RECOVERY_TELLS = {Code.producer_fenced: Kind.ABORTABLE}
-# A batch sent again unchanged has its sequence numbers: the broker keeps one, so "may have happened" is retriable.
+# A batch sent again unchanged has its sequence numbers: the broker keeps one, so "may have happened" is
+# retriable.
 _DEDUPLICATED_BY_SEQUENCE = {
     Code.request_timed_out: Kind.RETRIABLE,
     Code.not_enough_replicas_after_append: Kind.RETRIABLE,

@@ -1,4 +1,4 @@
-"""Two requests of a group member that aiokafka does not offer: LeaveGroup for another, Heartbeat with given values."""
+"""What aiokafka does not offer a group member: LeaveGroup for another, Heartbeat with given values."""
 
 from kio.schema.heartbeat.v4 import HeartbeatRequest, HeartbeatResponse
 from kio.schema.leave_group.v5 import LeaveGroupRequest, LeaveGroupResponse

@@ -26,7 +26,7 @@ _QUESTION_MS: Final = 15_000
 
 
 class KafkaLog:
-    """Make one by `connect`. Each reader, writer and membership has connections of its own and is closed by its user."""
+    """Make one by `connect`. Readers, writers and memberships have their own connections: close them too."""
 
     def __init__(
         self, cluster: Cluster, connection: KafkaConnection, client_id: str, request_timeout_ms: int

@@ -6,10 +6,10 @@ Units:   milliseconds.
 Errors:  Retriable, Fatal (authorization).
 Source:  DESIGN, "Membership and data are two consumers"; research, sections 1.6 and 8.1.
 
-aiokafka sends no heartbeat while the listener runs, delivers records meanwhile, and moves its live member id and
-generation before the assignment. So the listener records, pauses and returns; nothing here reads the live values
-later. A getmany loop runs all the same, because aiokafka counts idleness against max_poll_interval_ms. No static
-membership: aiokafka cannot be told that an instance id was fenced.
+aiokafka sends no heartbeat while the listener runs, delivers records meanwhile, and moves its live member
+id and generation before the assignment. So the listener records, pauses and returns; nothing here reads the
+live values later. A getmany loop runs all the same, because aiokafka counts idleness against
+max_poll_interval_ms. No static membership: aiokafka cannot be told that an instance id was fenced.
 """
 
 import asyncio

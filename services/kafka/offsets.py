@@ -100,14 +100,14 @@ async def _list_offsets(
                         found[where] = int(one.offset)
                         missing.remove(where)
                         continue
-                    error = failure(
+                    refusal = failure(
                         one.error_code, Request.OTHER, f"the offsets of {where.topic} {where.partition}"
                     )
                     if kind(one.error_code) is not Kind.RETRIABLE:
-                        raise error
+                        raise refusal
                     cluster.forget_leaders((where,))
-                    assert isinstance(error, Retriable)
-                    trouble = error
+                    assert isinstance(refusal, Retriable)
+                    trouble = refusal
         if trouble is not None:
             raise trouble
 

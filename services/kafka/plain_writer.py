@@ -1,7 +1,8 @@
 """The writer below exactly-once: idempotent, acks=all, no Kafka transaction.
 
 In:      records by partition; the group's offsets with the member id and generation they were read under.
-Out:     base offsets. What was produced is readable at once, whatever happens next: that is the point of the ladder.
+Out:     base offsets. What was produced is readable at once, whatever happens next: that is the point of
+         the ladder.
 Errors:  as the transactional writer's; after a failed produce a new writer must be made.
 """
 

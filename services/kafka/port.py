@@ -56,7 +56,7 @@ class Reader(Protocol):
     """Reads assigned partitions from given positions, without a group and without a reset policy."""
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Read exactly these partitions from exactly these offsets; replaces what was assigned. Never awaits."""
+        """Read exactly these partitions from exactly these offsets, and no others. Never awaits."""
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Fetch no more of these until `resume`; their positions stay."""
@@ -70,7 +70,7 @@ class Reader(Protocol):
         """
 
     def position(self, partition: TopicPartition) -> int:
-        """The next offset to be read: past markers, aborted and compacted records, also when no record came."""
+        """The next offset to be read, also when no record came: past markers, aborted, compacted records."""
 
     async def close(self) -> None: ...
 
@@ -79,30 +79,30 @@ class Writer(Protocol):
     """One producer: at most one open Kafka transaction, over any number of partitions."""
 
     async def start(self) -> None:
-        """Take the identity over from whoever had it, aborting its open transaction (plain InitProducerId)."""
+        """Take the identity over from whoever had it, aborting its transaction (plain InitProducerId)."""
 
     async def recover(self) -> None:
         """After Indefinite or an abortable error: InitProducerId with the old producer id and epoch.
 
-        Raises Fenced when another process has taken the identity; otherwise a new epoch is ours and whatever was
-        open is ended, committed or not: the log tells.
+        Raises Fenced when another process has taken the identity; otherwise a new epoch is ours and
+        whatever was open is ended, committed or not: the log tells.
         """
 
     async def produce(
         self, records: Mapping[TopicPartition, Sequence[Outgoing]]
     ) -> dict[TopicPartition, int]:
-        """Append whole batches, split by bytes, and wait for every answer. Returns each partition's base offset."""
+        """Append whole batches, split by bytes; wait for every answer. Returns each first record's offset."""
 
     async def send_offsets(
         self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment
     ) -> None:
-        """Add the group's offsets to the open transaction, checked against the member id and generation given.
+        """Add the group's offsets to the transaction, checked against the member id and generation given.
 
         An empty member id or a generation below 0 is refused here: the broker takes them as "do not check".
         """
 
     async def commit(self) -> None:
-        """End the transaction; returns only when the broker said it is committed. Raises Indefinite on no answer."""
+        """End the transaction; returns when the broker said it is committed, raises Indefinite on no answer."""
 
     async def abort(self) -> None:
         """End the transaction without its records. Nothing open: does nothing."""
@@ -125,7 +125,7 @@ class Membership(Protocol):
         """Wait until `current` is not `seen`, max_wait_ms at most; returns `current` then."""
 
     async def confirm(self, assignment: Assignment) -> bool:
-        """True when a Heartbeat with these very values answers 0 and the listener has recorded this generation."""
+        """True when a Heartbeat with these values answers 0 and the listener has recorded this generation."""
 
     async def rejoin(self) -> None:
         """Forget the membership and join afresh, under a new member id (error 25)."""
@@ -144,8 +144,8 @@ class Log(Protocol):
     async def plain_writer(self) -> Writer:
         """A writer without Kafka transactions, for the guarantees below exactly-once.
 
-        Idempotent producer, acks=all. `send_offsets` commits to the group at once; `commit` and `abort` do nothing.
-        After any failed produce the caller must make a new one.
+        Idempotent producer, acks=all. `send_offsets` commits to the group at once; `commit` and `abort` do
+        nothing. After any failed produce the caller must make a new one.
         """
 
     async def membership(self, group: str, topic: str, session_timeout_ms: int) -> Membership: ...
@@ -153,7 +153,7 @@ class Log(Protocol):
     async def stable_offsets(
         self, group: str, topic: str, partitions: Sequence[int]
     ) -> dict[int, int | None]:
-        """The group's offsets, once no open transaction carries any (OffsetFetch, require_stable); None: never set."""
+        """The group's offsets once no open transaction carries any (require_stable); None: never set."""
 
     async def log_starts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]: ...
 

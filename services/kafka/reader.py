@@ -1,13 +1,13 @@
-"""A reader of assigned partitions from given positions: aiokafka's consumer without a group or a reset policy.
+"""A reader of assigned partitions from given positions: aiokafka's consumer, no group, no reset policy.
 
 In:      positions by partition.
 Out:     whole batches as fetched; positions past markers, aborted and compacted records.
 Units:   milliseconds.
 Errors:  OffsetOutOfRange, Retriable, Fatal.
 
-aiokafka's `assign` forgets the positions of partitions that stay, and its reset policies would then skip or read
-again in silence. So every `assign` is followed by a `seek` of each partition without an await between, and the policy
-is `none`.
+aiokafka's `assign` forgets the positions of partitions that stay, and its reset policies would then skip or
+read again in silence. So every `assign` is followed by a `seek` of each partition without an await between,
+and the policy is `none`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,7 +85,8 @@ class KafkaReader:
             raise Fatal(f"the log cannot be read: {error!r}", code=_number(error)) from error
         except aiokafka_errors.KafkaError as error:
             raise Retriable(f"the log cannot be read now: {error!r}", code=_number(error)) from error
-        # aiokafka's TopicPartition and ours are equal as tuples and hash alike, but ours is what callers name.
+        # aiokafka's TopicPartition and ours are equal as tuples and hash alike, but ours is what callers
+        # name.
         return {TopicPartition(*where): records for where, records in fetched.items()}
 
     def position(self, partition: TopicPartition) -> int:

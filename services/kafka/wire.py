@@ -5,8 +5,8 @@ Out:     its kio response.
 Units:   milliseconds.
 Errors:  Retriable: nothing was sent. Indefinite: sent, and no answer came. Fatal: TLS or SASL refused us.
 
-aiokafka does what it does well: TCP, TLS, SASL, correlation ids, answers in order. Its own messages are older than
-transaction.version 2 (TxnOffsetCommit v0, EndTxn v0, Produce v8), so ours come from kio.
+aiokafka does what it does well: TCP, TLS, SASL, correlation ids, answers in order. Its own messages are
+older than transaction.version 2 (TxnOffsetCommit v0, EndTxn v0, Produce v8), so ours come from kio.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class _Message:
 
     __slots__ = ("RESPONSE_TYPE", "_body", "_flexible_response", "_request")
 
-    def __init__(self, request: RequestPayload, response_type: type[ResponsePayload]) -> None:
+    def __init__(self, request: RequestPayload, response_type: type[Any]) -> None:
         buffer = io.BytesIO()
         entity_writer(type(request))(buffer, request)
         self._request = request
@@ -92,16 +92,16 @@ class _Message:
 class _Decoder:
     __slots__ = ("_response_type",)
 
-    def __init__(self, response_type: type[ResponsePayload]) -> None:
+    def __init__(self, response_type: type[Any]) -> None:
         self._response_type = response_type
 
-    def decode(self, frame: io.BytesIO) -> ResponsePayload:
+    def decode(self, frame: io.BytesIO) -> Any:
         response, _ = entity_reader(self._response_type)(frame.getvalue(), frame.tell())
         return response
 
 
 class Wire:
-    """A connection that opens at its first call and again after it broke; one request at a time reaches the broker."""
+    """A connection that opens at its first call, and again at the first call after it broke."""
 
     def __init__(
         self, host: str, port: int, connection: KafkaConnection, client_id: str, request_timeout_ms: int

@@ -1,4 +1,4 @@
-"""The transactional writer of transaction.version 2: one producer, one open Kafka transaction, many partitions.
+"""The writer of transaction.version 2: one producer, one open Kafka transaction, many partitions.
 
 In:      records by partition, the group's offsets with the member id and generation they were read under.
 Out:     base offsets; a transaction that is committed or is not.
@@ -6,9 +6,10 @@ Units:   milliseconds.
 Errors:  Abortable (abort next), Indefinite (recover next), Fenced (exit), Fatal.
 Source:  KIP-890, KIP-447, KIP-360; DESIGN, "Exactly once"; research, section 8.
 
-InitProducerId v5, Produce v12, TxnOffsetCommit v5, EndTxn v5. Every end of a transaction moves the epoch, so that a
-late copy of any of its requests is refused. Whether an end without an answer happened is never guessed:
-InitProducerId with the old producer id and epoch is asked, which also tells whether somebody has taken our place.
+InitProducerId v5, Produce v12, TxnOffsetCommit v5, EndTxn v5. Every end of a transaction moves the epoch,
+so that a late copy of any of its requests is refused. Whether an end without an answer happened is never
+guessed: InitProducerId with the old producer id and epoch is asked, which also tells whether somebody has
+taken our place.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -140,7 +141,8 @@ class TransactionalWriter:
         while True:
             trouble: KafkaFailure
             try:
-                # Asked twice it is the same question: the epoch before the last one is known to the coordinator.
+                # Asked twice it is the same question: the epoch before the last one is known to the
+                # coordinator.
                 answer = await self._call(request, InitProducerIdResponse)
             except (Retriable, Indefinite) as error:
                 trouble = error
