@@ -1,0 +1,71 @@
+"""The ledger as the auditor is given it, and the sums it should have come to.
+
+In:      entries, postings, balances and positions out of the ledger's database (`simulator.ledger_reader`).
+Out:     `Books`; `fold`: balances recomputed from charge events.
+Units:   minor units; a debit is positive, a credit negative. `positions` are next offsets of `charges`.
+Source:  CONTRACT, "Balance". Every event record is booked: below exactly-once an event_id may repeat, and
+         counts again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from simulator.audit.records import Event
+
+
+class Balance(NamedTuple):
+    """Open holds now; captured and refunded ever; net = captured - refunded."""
+
+    authorized: int = 0
+    captured: int = 0
+    refunded: int = 0
+    net: int = 0
+
+
+class Booked(NamedTuple):
+    """One entry of the journal: which event it says it books, and its postings added up."""
+
+    event_type: str
+    merchant_id: str
+    currency: str
+    amount: int
+
+
+@dataclass(slots=True)
+class Books:
+    """The journal by the place of its record in `charges`, and what the ledger made of it."""
+
+    positions: dict[int, int] = field(default_factory=dict)
+    entries: dict[tuple[int, int], Booked] = field(default_factory=dict)
+    postings: dict[tuple[int, int], list[tuple[str, str, int]]] = field(
+        default_factory=dict
+    )  # account, currency, amount
+    balances: dict[tuple[str, str], Balance] = field(default_factory=dict)  # merchant, currency
+
+
+def effect(event: Event) -> Balance:
+    """What one event does to its merchant's balance."""
+    amount = event.amount
+    match event.type:
+        case "charge.succeeded":
+            return Balance(0, amount, 0, amount)
+        case "charge.authorized":
+            return Balance(amount, 0, 0, 0)
+        case "charge.captured":  # the whole hold goes: what was not captured is released
+            return Balance(-int(event.charge["amount"]), amount, 0, amount)
+        case "charge.voided":
+            return Balance(-amount, 0, 0, 0)
+        case "charge.refunded":
+            return Balance(0, 0, amount, -amount)
+    return Balance()
+
+
+def fold(events: Iterable[Event]) -> dict[tuple[str, str], Balance]:
+    """The balances of every merchant and currency after these events."""
+    totals: dict[tuple[str, str], Balance] = {}
+    for event in events:
+        name = event.merchant_id, event.currency
+        before, change = totals.get(name, Balance()), effect(event)
+        totals[name] = Balance(*(old + new for old, new in zip(before, change, strict=True)))
+    return totals

@@ -1,0 +1,64 @@
+"""duplicate_charge: one intent of a customer was executed more than once.
+
+Is:      a second charge.succeeded or charge.authorized, capture, void or refund for what the customer meant
+         to do once. Cause client_retry: another command (the customer's retry) was executed too. Cause
+         rewind: the same command was executed again after offsets were moved back over it. Cause
+         crash_redelivery: the same command was executed again otherwise.
+Is not:  a decline and then a success (only one moved money); a capture after its authorization (two intents);
+         equal purchases of one customer (two intents); a replayed answer; without a history, a key used again
+         after its life.
+Money:   what every execution beyond the first took, held or gave back; a void is worth nothing.
+"""
+
+from collections.abc import Iterator
+
+from simulator.audit.evidence import Evidence
+from simulator.audit.finding import Finding
+from simulator.audit.records import Event
+
+NAME = "duplicate_charge"
+
+
+def find(evidence: Evidence) -> Iterator[Finding]:
+    for intent, events in evidence.events_of_intent.items():
+        if len(events) < 2:
+            continue
+        executed = sorted(
+            (event for event in events if event.moves_money),
+            key=lambda event: (event.timestamp, event.partition, event.offset),
+        )
+        seen = {executed[0].identity} if executed else set()
+        for event in executed[1:]:
+            yield _finding(evidence, intent, executed[0], event, event.identity in seen)
+            seen.add(event.identity)
+
+
+def _finding(evidence: Evidence, intent: str, first: Event, again: Event, same: bool) -> Finding:
+    commands = {
+        (command.partition, command.offset): command
+        for event in (first, again)
+        for command in evidence.commands_of.get(event.identity, ())
+    }
+    cause = _cause(evidence, again) if same else "client_retry"
+    how = {
+        "client_retry": "a retry of the customer was executed as well",
+        "crash_redelivery": "its command was executed again",
+        "rewind": "its command was delivered again by a rewind and executed again",
+    }[cause]
+    return Finding(
+        intent,
+        f"{again.type} of {again.amount} {again.currency} a second time for one intent: {how}.",
+        (*commands.values(), first, again),
+        cause,
+        again.money,
+        intent,
+    )
+
+
+def _cause(evidence: Evidence, event: Event) -> str:
+    rewinds = evidence.clients.rewinds if evidence.clients else ()
+    for command in evidence.commands_of.get(event.identity, ()):
+        for rewind in rewinds:
+            if rewind.redelivered(command.partition, command.offset) and event.timestamp >= rewind.since:
+                return "rewind"
+    return "crash_redelivery"

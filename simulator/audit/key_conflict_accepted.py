@@ -1,0 +1,69 @@
+"""key_conflict_accepted: a key was honoured for a request it does not stand for.
+
+Is:      while a key lives, a command under it with another fingerprint (operation or payload) that was
+         executed, or answered as if it were the first: with 2xx, a decline, or any other answer that is kept.
+Is not:  a 422, which is the right answer; a 400, 500 or command_expired; the same request spelled
+         differently; a different request after the key's life, which is a new request; a key whose first
+         command was itself never decided.
+Money:   what its execution moved, or what the answer made the customer believe.
+"""
+
+from collections.abc import Iterator
+
+import orjson
+
+from simulator.audit import rules
+from simulator.audit.evidence import Evidence, binds
+from simulator.audit.finding import Finding
+from simulator.audit.records import Command, Reply
+
+NAME = "key_conflict_accepted"
+
+
+def find(evidence: Evidence) -> Iterator[Finding]:
+    for name, commands in evidence.commands_of_key.items():
+        if len(commands) < 2:
+            continue
+        bound: dict[int, Command] = {}
+        told: set[tuple[str, str]] = set()
+        for command in commands:
+            holder = bound.get(command.life)
+            if holder is None:
+                if binds(evidence, command):
+                    bound[command.life] = command
+                continue
+            if command.fingerprint == holder.fingerprint or command.identity in told:
+                continue
+            told.add(command.identity)
+            finding = _conflict(evidence, name, holder, command)
+            if finding is not None:
+                yield finding
+
+
+def _conflict(evidence: Evidence, name: str, holder: Command, command: Command) -> Finding | None:
+    events = evidence.events_of.get(command.identity, [])
+    accepted = [reply for reply in evidence.replies_of.get(command.identity, []) if _honours(reply)]
+    if events:
+        summary = f"Key {name} stands for another request, yet {command.operation} was executed under it."
+        return Finding(
+            command.intent, summary, (holder, command, *events[:1]), None, events[0].money, command.intent
+        )
+    if accepted:
+        summary = f"Key {name} stands for another request, yet {command.operation} was answered {accepted[0].status}."
+        money = _believed(accepted[0])
+        return Finding(command.intent, summary, (holder, command, accepted[0]), None, money, command.intent)
+    return None
+
+
+def _honours(reply: Reply) -> bool:
+    return reply.status not in rules.NOT_STORED and reply.code not in ("command_expired", "internal_error")
+
+
+def _believed(reply: Reply) -> dict[str, int]:
+    if reply.status >= 300:
+        return {}
+    try:
+        body = orjson.loads(reply.body)
+        return {str(body["currency"]): int(body["amount"])}
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return {}

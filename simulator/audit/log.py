@@ -1,0 +1,57 @@
+"""What the auditor is given of the log: every record of five topics, and how far each of them goes.
+
+In:      records as `simulator.log_reader` reads them, or as a test writes them.
+Out:     plain values; nothing here decodes or judges.
+Units:   offsets count records of one partition and have gaps (markers, compaction); timestamps are Unix
+         milliseconds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+COMMANDS: Final = "commands"
+KEYS: Final = "keys"
+CHARGES: Final = "charges"
+REPLIES: Final = "replies"
+DEAD_LETTERS: Final = "dead-letters"
+TOPICS: Final = (COMMANDS, KEYS, CHARGES, REPLIES, DEAD_LETTERS)
+OUTPUTS: Final = (KEYS, CHARGES, REPLIES, DEAD_LETTERS)
+
+
+class Fate(IntEnum):
+    """What became of a record. Only committed ones ever happened; the others are evidence of how."""
+
+    COMMITTED = 0
+    ABORTED = 1
+    OPEN = 2  # at or above the last stable offset: its Kafka transaction had not ended when the log was read
+
+
+class Entry(NamedTuple):
+    """One record of one topic, as it lies on the log."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    fate: Fate = Fate.COMMITTED
+
+
+class Bounds(NamedTuple):
+    """How far one partition goes: [start, end); read_committed readers stop at `stable`."""
+
+    start: int
+    stable: int
+    end: int
+
+
+@dataclass
+class Extent:
+    """How far the whole log goes. `bounds` is keyed by (topic, partition), topic without its namespace."""
+
+    partitions: int
+    bounds: Mapping[tuple[str, int], Bounds]
+    group_offsets: Mapping[int, int] = field(default_factory=dict)  # of the processor's group

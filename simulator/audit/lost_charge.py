@@ -1,0 +1,133 @@
+"""lost_charge: the customer was told yes, or should have been, and nothing was executed.
+
+Is:      a 2xx answer, on the log or received by a client, whose charge, capture, void or refund has no event;
+         a command that should have been executed and was passed over without event, answer or dead letter,
+         while nothing else of its intent was executed or answered either.
+Is not:  a command still in flight (the partition is not settled); one refused, expired or dead-lettered; one
+         passed over whose retry was executed (that is `unanswered`); an event older than the first one the
+         log still has.
+Money:   what the answer claims, or what the creation should have charged.
+"""
+
+from collections.abc import Iterator
+
+import orjson
+
+from simulator.audit import rules
+from simulator.audit.evidence import Evidence
+from simulator.audit.finding import Finding
+from simulator.audit.records import Command
+
+NAME = "lost_charge"
+
+
+class _Executed:
+    """Index of what the events say was done."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.done: set[tuple[str, str]] = set()
+        for event in evidence.events:
+            if event.type == "charge.refunded":
+                self.done.add((rules.REFUND, str((event.refund or {}).get("id"))))
+            elif event.type in rules.CHARGING_EVENTS:
+                self.done.add((rules.CREATE, event.charge_id))
+            elif event.type == "charge.captured":
+                self.done.add((rules.CAPTURE, event.charge_id))
+            elif event.type == "charge.voided":
+                self.done.add((rules.VOID, event.charge_id))
+
+
+def find(evidence: Evidence) -> Iterator[Finding]:
+    executed = _Executed(evidence)
+    claimed: set[tuple[str, str]] = set()
+    yield from _answered_on_the_log(evidence, executed, claimed)
+    yield from _answered_to_clients(evidence, executed, claimed)
+    yield from _passed_over(evidence)
+
+
+def _answered_on_the_log(
+    evidence: Evidence, executed: _Executed, claimed: set[tuple[str, str]]
+) -> Iterator[Finding]:
+    for reply in evidence.replies:
+        if not 200 <= reply.status < 300 or not evidence.absent(reply.partition):
+            continue
+        commands = evidence.commands_of.get(reply.identity, [])
+        if not commands:
+            continue
+        first = commands[0]
+        name, money = _claim(first.operation, reply.body)
+        if (first.operation, name) in executed.done or (first.operation, name) in claimed:
+            continue
+        claimed.add((first.operation, name))
+        summary = f"{reply.status} was answered for {first.operation} {name}, which has no event."
+        yield Finding(first.intent, summary, (first, reply), None, money, first.intent)
+
+
+def _answered_to_clients(
+    evidence: Evidence, executed: _Executed, claimed: set[tuple[str, str]]
+) -> Iterator[Finding]:
+    if evidence.clients is None or not all(map(evidence.absent, range(evidence.extent.partitions))):
+        return
+    for intent in evidence.clients.intents.values():
+        for attempt in intent.attempts.values():
+            if attempt.end != "ok" or not 200 <= (attempt.status or 0) < 300 or attempt.body is None:
+                continue
+            name, money = _claim(attempt.operation, attempt.body)
+            if (attempt.operation, name) in executed.done or (attempt.operation, name) in claimed:
+                continue
+            claimed.add((attempt.operation, name))
+            summary = f"The customer was answered {attempt.status} for {attempt.operation} {name}, which has no event."
+            commands = evidence.commands_of_intent.get(intent.name, [])
+            yield Finding(intent.name, summary, tuple(commands), None, money, intent.name)
+
+
+def _passed_over(evidence: Evidence) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for command in evidence.commands:
+        if not evidence.absent(command.partition) or not command.sure or command.intent in seen:
+            continue
+        if command.clock > command.deadline_at or _left_a_trace(evidence, command):
+            continue
+        seen.add(command.intent)
+        siblings = evidence.commands_of_intent.get(command.intent, [command])
+        if any(_left_a_trace(evidence, sibling) for sibling in siblings) or not _would_execute(
+            evidence, command
+        ):
+            continue
+        yield Finding(
+            command.intent,
+            f"{command.operation} was passed over: no event, no answer, no dead letter.",
+            (command,),
+            None,
+            command.money,
+            command.intent,
+        )
+
+
+def _left_a_trace(evidence: Evidence, command: Command) -> bool:
+    return (
+        command.identity in evidence.events_of
+        or command.identity in evidence.replies_of
+        or evidence.dead_lettered(command)
+    )
+
+
+def passed_over(evidence: Evidence, command: Command) -> bool:
+    return not _left_a_trace(evidence, command)
+
+
+def _would_execute(evidence: Evidence, command: Command) -> bool:
+    if command.operation == rules.CREATE:
+        return bool(command.money)
+    return command.payload["charge_id"] in evidence.events_of_charge
+
+
+def _claim(operation: str, body: str) -> tuple[str, dict[str, int]]:
+    """What a 2xx body says was done: the id it was done to, and how much money that was."""
+    try:
+        value = orjson.loads(body)
+        member = {rules.CAPTURE: "amount_captured", rules.VOID: None}.get(operation, "amount")
+        money = {str(value["currency"]): int(value[member])} if member else {}
+        return str(value["id"]), money
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return f"with an unreadable body ({body[:40]})", {}

@@ -1,0 +1,134 @@
+"""The verdict and everything it rests on: the stable shape of `report.json`'s audit part and of the terminal's table.
+
+Out:     `Report`, `Anomaly`, `Witness`, frozen; `to_json` writes plain values, `from_json` reads them back.
+Units:   money in integer minor units per currency; offsets are Kafka's; `at` in Unix milliseconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+SCHEMA_VERSION: Final = 1
+Money = Mapping[str, int]  # currency: minor units
+
+
+class Verdict(StrEnum):
+    VALID = "valid"
+    UNKNOWN = "unknown"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One record that a witness points to."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Witness:
+    """One case of an anomaly, told from its first record to its last."""
+
+    subject: str  # the intent, key, command or entry it is about
+    summary: str
+    cause: str | None
+    money: Money
+    places: tuple[Place, ...]
+    timeline: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """All cases of one anomaly with one cause; the smallest witnesses come first."""
+
+    name: str
+    cause: str | None
+    count: int
+    money: Money
+    witnesses: tuple[Witness, ...]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was there to judge."""
+
+    intents: int = 0  # things customers meant to do once
+    payment_intents: int = 0  # those of them that were to create a charge
+    attempts: int = 0  # HTTP requests in the history; 0 without one
+    commands: int = 0
+    events: Mapping[str, int] = field(default_factory=dict)  # by type
+    charges: int = 0  # events that took or held a customer's money: charge.succeeded, charge.authorized
+    replies: int = 0
+    dead_letters: int = 0
+    duplicates: Mapping[str, int] = field(default_factory=dict)  # by cause
+    lost: int = 0
+    wrong_answers: int = 0
+    overcharged: Money = field(default_factory=dict)  # taken beyond the first execution of an intent
+    overheld: Money = field(default_factory=dict)  # held beyond it
+    overrefunded: Money = field(default_factory=dict)  # given back beyond it
+    aborted_records: Mapping[str, int] = field(default_factory=dict)  # by topic
+    left_unknown: int = 0  # customers who went away without an answer
+
+
+@dataclass(frozen=True)
+class Report:
+    """One audit."""
+
+    verdict: Verdict
+    guarantee: str
+    namespace: str
+    counts: Counts
+    anomalies: tuple[Anomaly, ...]
+    unknown: tuple[str, ...]  # why the verdict cannot be valid although nothing may have been found
+    checks: tuple[str, ...]  # that ran to their end
+    money_at_stake: Money
+    fault_hits: Mapping[str, int] = field(default_factory=dict)
+    with_history: bool = False
+    with_ledger: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        plain = asdict(self)
+        plain["verdict"] = self.verdict.value
+        return {"schema": SCHEMA_VERSION, **plain}
+
+    def found(self, name: str, cause: str | None = None) -> int:
+        """How many cases of an anomaly (and cause) there are."""
+        return sum(
+            anomaly.count
+            for anomaly in self.anomalies
+            if anomaly.name == name and (cause is None or anomaly.cause == cause)
+        )
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "Report":
+        """Raises KeyError or TypeError where it is no report, ValueError for another version."""
+        if plain.get("schema") != SCHEMA_VERSION:
+            raise ValueError(f"this audit report has schema {plain.get('schema')!r}, not {SCHEMA_VERSION}")
+        members = {name: value for name, value in plain.items() if name != "schema"}
+        members["verdict"] = Verdict(plain["verdict"])
+        members["counts"] = Counts(**plain["counts"])
+        members["unknown"], members["checks"] = tuple(plain["unknown"]), tuple(plain["checks"])
+        members["anomalies"] = tuple(_anomaly(anomaly) for anomaly in plain["anomalies"])
+        return cls(**members)
+
+
+def _anomaly(plain: Mapping[str, Any]) -> Anomaly:
+    witnesses = tuple(
+        Witness(
+            **{
+                **witness,
+                "places": tuple(Place(**place) for place in witness["places"]),
+                "timeline": tuple(witness["timeline"]),
+            }
+        )
+        for witness in plain["witnesses"]
+    )
+    return Anomaly(**{**plain, "witnesses": witnesses})
+
+
+def add_money(total: dict[str, int], more: Money) -> None:
+    for currency, amount in more.items():
+        total[currency] = total.get(currency, 0) + amount
