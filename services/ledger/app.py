@@ -1,7 +1,7 @@
 """The ledger as a FastStream application: what it consumes, and what it says of itself over HTTP.
 
 In:      the worker that does the consuming, as a coroutine function.
-Out:     FastStream, its lifespan running the worker; `/healthz`, `/readyz`, `/metrics`, `/docs` where it listens.
+Out:     FastStream, its lifespan running the worker; `/healthz`, `/readyz`, `/metrics`, `/docs` of it.
 Errors:  the worker's own, raised when the application has stopped.
 Source:  DESIGN, "The rooms": FastStream's own consume loop knows no positions past markers and sleeps
          when idle, so its broker object here only describes; the worker reads by services.kafka.

@@ -13,7 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from events.breaks import BREAKS
-from events.options import ENVIRONMENT_PREFIX, InvalidOption, host_and_port, namespace
+from events.options import ENVIRONMENT_PREFIX, InvalidOption, host_and_port
+from events.options import namespace as checked_namespace
 from services.ledger.sabotage import BREAKS as OUR_BREAKS
 from services.readmodel.engine import database_url
 
@@ -23,7 +24,7 @@ class Settings(BaseSettings):
 
     kafka: str
     kafka_security: Path | None = None
-    namespace: Annotated[str, BeforeValidator(namespace)] = "payments"
+    namespace: Annotated[str, BeforeValidator(checked_namespace)] = "payments"
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
     listen: Annotated[tuple[str, int] | None, NoDecode] = (
         None  # health and metrics; nobody listens without it
