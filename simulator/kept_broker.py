@@ -46,6 +46,7 @@ class KeptBroker:
         self._stopping = False
         self._hold_s: float | None = 0.0
         self._revived = asyncio.Event()
+        self._launched = asyncio.Event()
         self._serving = asyncio.Event()
         self.pid: int | None = None
         self.restarts = 0
@@ -108,6 +109,10 @@ class KeptBroker:
     def revive(self) -> None:
         self._revived.set()
 
+    async def wait_launched(self) -> None:
+        """Wait while it is being fetched; a first start may download Kafka for minutes."""
+        await self._launched.wait()
+
     async def wait_serving(self) -> None:
         """Wait while it is dead or coming back."""
         await self._serving.wait()
@@ -157,6 +162,8 @@ class KeptBroker:
             if self._broker.pid != self.pid:
                 self.pid = self._broker.pid
                 self._on_change()
+            if is_done or self.pid is not None:
+                self._launched.set()
         await calling
 
     async def _call(self, blocking: Callable[[], T]) -> T:

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from events.connection import KafkaConnection
 from events.options import host_and_port
-from simulator.broker import make_broker
+from simulator.broker import Broker, make_broker
 from simulator.failure import Failure
 from simulator.kept_broker import KeptBroker
 from simulator.stack_files import (
@@ -44,6 +44,11 @@ class Process:
     index: int
     pid: int
     restarts: int
+
+
+def _say_later(loop: asyncio.AbstractEventLoop, progress: Progress, sentence: str) -> None:
+    """Progress of a blocking call, which runs on a thread of its own."""
+    loop.call_soon_threadsafe(progress, sentence)
 
 
 def _say_nothing(_: str) -> None:
@@ -95,7 +100,13 @@ class Stack:
 
     @property
     def proxied_bootstrap_servers(self) -> str | None:
+        """HOST:PORT of the fault proxy (`kafka_proxy`) that the second listener is advertised at."""
         return self._broker.proxied_bootstrap_servers if self._broker else None
+
+    @property
+    def proxied_upstream(self) -> str | None:
+        """Where that proxy forwards to."""
+        return self._broker.proxied_upstream if self._broker else None
 
     @property
     def connection(self) -> KafkaConnection:
@@ -116,10 +127,9 @@ class Stack:
         try:
             (self.dir / STACK_FILE).unlink(missing_ok=True)  # of a stack that was killed
             self.api_keys = self._find_api_keys()
-            self._broker = KeptBroker(
-                make_broker(self.options.kafka, self.dir, self._progress), self._changed, self._on_report
-            )
+            self._broker = KeptBroker(self._make_broker(), self._changed, self._on_report)
             starting = asyncio.create_task(self._broker.start())
+            await self._broker.wait_launched()
             for spec in self._specs():
                 child = Child(spec, self._changed, self._on_report)
                 self._children.append(child)
@@ -209,7 +219,7 @@ class Stack:
     def description(self) -> dict[str, Any]:
         """What stack.json says."""
         return {
-            "gateway_url": self.gateway_url,
+            "gateway_url": self.gateway_urls[0] if self.gateway_urls else None,
             "gateway_urls": self.gateway_urls,
             "console_url": None,
             "kafka": {"bootstrap_servers": self.bootstrap_servers},
@@ -233,6 +243,15 @@ class Stack:
             self._give_up(Failure(self._broker.failure))
         for listener in self.on_change:
             listener()
+
+    def _make_broker(self) -> Broker:
+        loop = asyncio.get_running_loop()
+        return make_broker(
+            self.options.kafka,
+            self.dir,
+            lambda sentence: _say_later(loop, self._progress, sentence),
+            proxy_address=self.options.kafka_proxy,
+        )
 
     def _give_up(self, failure: Failure) -> None:
         if self._gave_up is not None and not self._gave_up.done():

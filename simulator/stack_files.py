@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import socket
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,6 +73,8 @@ class HeldPort:
             raise Failure(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
         self.host = host
         self.port: int = self._socket.getsockname()[1]
+        if sys.platform != "linux":  # elsewhere a bound port is taken, even for whoever allows reuse
+            self._socket.close()
 
     def close(self) -> None:
         self._socket.close()
