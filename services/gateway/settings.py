@@ -13,7 +13,8 @@ from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from events.commands import OPERATIONS
-from events.options import ENVIRONMENT_PREFIX, InvalidOption, duration_ms, host_and_port, namespace
+from events.options import ENVIRONMENT_PREFIX, InvalidOption, duration_ms, host_and_port
+from events.options import namespace as checked_namespace
 
 Duration = Annotated[int, BeforeValidator(lambda text: duration_ms(text) if isinstance(text, str) else text)]
 
@@ -37,11 +38,11 @@ def key_required(text: str) -> dict[str, bool]:
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, env_ignore_empty=True)
 
     kafka: str
     kafka_security: Path | None = None
-    namespace: Annotated[str, BeforeValidator(namespace)] = "payments"
+    namespace: Annotated[str, BeforeValidator(checked_namespace)] = "payments"
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
     listen: Annotated[tuple[str, int], NoDecode] = ("127.0.0.1", 0)
     api_keys: Path

@@ -48,7 +48,7 @@ def test_any_bytes_are_a_key_or_a_refusal(value: bytes) -> None:
 
 @given(ANY_HEADER)
 def test_the_published_pattern_says_what_is_accepted(value: bytes) -> None:
-    """The pattern in the OpenAPI document and the parser agree about every value without outer white space."""
+    """The OpenAPI pattern and the parser agree about every value without outer white space."""
     text = value.decode("latin-1")
     if text != text.strip(" \t\r\n\x0b\x0c\x1c\x1d\x1e\x1f\x85\xa0") or text.endswith("\n"):
         return
@@ -100,7 +100,7 @@ def test_no_header_is_no_key() -> None:
     ],
 )
 def test_what_is_not_one_key_is_refused(values: list[bytes]) -> None:
-    """Empty, several, a list, parameters, open quotes, unknown escapes, control and other characters, too long."""
+    """Empty, several, lists, parameters, open quotes, unknown escapes, other characters, too long."""
     with pytest.raises(InvalidIdempotencyKey):
         parse(values)
 
