@@ -11,8 +11,8 @@ Nothing is parsed. On a connection where each request waits for its answer, the 
 after bytes from the gateway begin a request, and the first bytes from the gateway after that begin its
 answer.
 - A lost *request*: its bytes are never forwarded. Then the connection is reset, or it stays open and silent.
-- A lost *answer*: the request was forwarded and the gateway has answered; the answer's bytes are dropped and
-  the connection is reset. The payment happened, and the customer does not know.
+- A lost *response*: the request was forwarded and the gateway has answered; the answer's bytes are dropped
+  and the connection is reset. The payment happened, and the customer does not know.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-Direction = Literal["request", "answer"]
+Direction = Literal["request", "response"]
 Manner = Literal["reset", "silence"]
 
 _CHUNK = 65_536
@@ -145,8 +145,8 @@ class HttpLossProxy:
         async def forward(received: bytes) -> None:
             if conversation.asked:
                 conversation.asked = False
-                if (decided := self._decide("answer")) is not None:
-                    decided[0].on_lost(Lost(self.name, "answer", "reset", len(received)))
+                if (decided := self._decide("response")) is not None:
+                    decided[0].on_lost(Lost(self.name, "response", "reset", len(received)))
                     raise ConnectionResetError
             await _write(conversation.customer, received)
 

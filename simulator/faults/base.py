@@ -1,0 +1,95 @@
+"""What a fault is: something that goes wrong in the world, on purpose, and is undone.
+
+A fault is one class in one file. It says how often it strikes (`cadence`), what it disturbs (`disturbs`: two
+faults that disturb the same thing never overlap), and how (`inject`). Whatever it breaks it mends before
+`inject` returns, also when it is cancelled. It never judges: it only writes down each time it *bit*, with
+what proves it (`injection.hit`). A fault that was planned and never bit makes the verdict unknown.
+
+Units:   seconds, in fields ending _s.
+Source:  Jepsen's nemesis; Toxiproxy's "one fault, one file".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Protocol
+
+from events.guarantees import Guarantee
+from simulator.log_watch import LogWatch
+from simulator.proxy.http import HttpLossProxy
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """When a fault strikes: first after `first_s`, then every `every_s`, each time for `lasts_s`.
+
+    In a short run everything comes sooner: the first at `share` of the run at the latest.
+    """
+
+    first_s: float
+    every_s: float
+    share: float
+    lasts_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """One process of the system."""
+
+    role: str
+    index: int
+    pid: int
+
+
+class Processes(Protocol):
+    """The system's processes, as far as a vandal can reach them. Something else starts the dead ones
+    again.
+    """
+
+    def running(self, role: str) -> Sequence[Victim]: ...
+
+    def signal(self, victim: Victim, number: int) -> None:
+        """Raises ProcessLookupError when it is gone."""
+
+    async def kill(self, victim: Victim) -> None:
+        """SIGKILL; returns when it is dead."""
+
+    def instance(self, victim: Victim) -> str:
+        """The name by which the log knows this process: the instance in its client ids."""
+
+
+@dataclass
+class Injection:
+    """One strike of one fault: its own source of chance, how long it lasts, and what came of it."""
+
+    fault: str
+    number: int
+    rng: Random
+    lasts_s: float
+    record: Callable[[str, Mapping[str, Any]], None]
+    hits: int = 0
+    found: dict[str, Any] = field(default_factory=dict)  # told when it ends
+
+    def hit(self, **detail: Any) -> None:
+        """It bit; `detail` is what proves it."""
+        self.hits += 1
+        self.record("hit", detail)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a fault may touch."""
+
+    guarantee: Guarantee
+    processes: Processes
+    proxies: Sequence[HttpLossProxy]
+    log: LogWatch
+    say: Callable[[str], None]
+
+
+class Fault(Protocol):
+    name: str
+    cadence: Cadence
+    disturbs: str  # what only one fault at a time may disturb; empty: nothing
+
+    async def inject(self, scene: Scene, injection: Injection) -> None: ...

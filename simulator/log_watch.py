@@ -1,0 +1,208 @@
+"""Watch, from outside, how far the log and the processors' group have come; and move the group's offsets.
+
+In:      a KafkaConnection, a namespace.
+Out:     offsets, owners, records of a range; nothing here writes a record.
+Units:   offsets; waits in milliseconds or seconds, as named.
+Errors:  LogWatchError, one sentence, when the log does not answer within its bound.
+Source:  research/kafka.md, 1.1: a transactional commit by an outsider is accepted for an active group, a
+         plain one is not; 1.6: a read_committed consumer's end offsets are the last stable offsets.
+"""
+
+import asyncio
+import re
+import ssl
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.errors import KafkaError
+
+from events.connection import KafkaConnection
+from events.topics import processor_group, topic_name
+
+Spot = tuple[str, int]  # a topic without its namespace, and a partition
+READ_TIMEOUT_S = 10.0
+_MEMBER = re.compile(r"payonce-processor-(.+)-[a-z]+\Z")
+
+
+class LogWatchError(Exception):
+    """The log did not answer in time."""
+
+
+def client_options(connection: KafkaConnection) -> dict[str, Any]:
+    """One KafkaConnection in the words of aiokafka's clients."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(connection.bootstrap_servers),
+        "security_protocol": connection.protocol,
+        "client_id": "payonce-simulator-watch",
+    }
+    if connection.uses_tls:
+        context = ssl.create_default_context(cafile=connection.ca_file)
+        context.check_hostname = connection.verify_hostname
+        if connection.cert_file is not None:
+            context.load_cert_chain(connection.cert_file, connection.key_file)
+        options["ssl_context"] = context
+    if connection.uses_sasl:
+        options |= {
+            "sasl_mechanism": connection.mechanism,
+            "sasl_plain_username": connection.username,
+            "sasl_plain_password": connection.password,
+        }
+    return options
+
+
+class LogWatch:
+    """`async with LogWatch(connection, namespace, partitions) as log:`"""
+
+    def __init__(self, connection: KafkaConnection, namespace: str, partitions: int) -> None:
+        self.namespace = namespace
+        self.partitions = range(partitions)
+        self._options = client_options(connection)
+        self._group = processor_group(namespace)
+        self._committed = self._consumer("read_committed")
+        self._uncommitted = self._consumer("read_uncommitted")
+        self._admin = AIOKafkaAdminClient(**self._options)
+        self._reading = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        await asyncio.gather(self._committed.start(), self._uncommitted.start(), self._admin.start())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(
+            self._committed.stop(), self._uncommitted.stop(), self._admin.close(), return_exceptions=True
+        )
+
+    def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            isolation_level=isolation_level, auto_offset_reset="none", fetch_max_wait_ms=100, **self._options
+        )
+
+    def _tp(self, spot: Spot) -> TopicPartition:
+        return TopicPartition(topic_name(self.namespace, spot[0]), spot[1])
+
+    def spots(self, *topics: str, partitions: Iterable[int] | None = None) -> list[Spot]:
+        return [
+            (topic, p) for topic in topics for p in (self.partitions if partitions is None else partitions)
+        ]
+
+    # -- how far -------------------------------------------------------------------------------------------
+
+    async def ends(self, spots: Sequence[Spot]) -> dict[Spot, int]:
+        """The high watermarks: the end of the log, open transactions included."""
+        return await self._ends(self._uncommitted, spots)
+
+    async def stable_ends(self, spots: Sequence[Spot]) -> dict[Spot, int]:
+        """The last stable offsets: what a read_committed reader can reach."""
+        return await self._ends(self._committed, spots)
+
+    async def _ends(self, consumer: AIOKafkaConsumer, spots: Sequence[Spot]) -> dict[Spot, int]:
+        found = await consumer.end_offsets([self._tp(spot) for spot in spots])
+        return {spot: found[self._tp(spot)] for spot in spots}
+
+    async def starts(self, spots: Sequence[Spot]) -> dict[Spot, int]:
+        found = await self._uncommitted.beginning_offsets([self._tp(spot) for spot in spots])
+        return {spot: found[self._tp(spot)] for spot in spots}
+
+    async def group_offsets(self) -> dict[int, int]:
+        """The processors' group's offset of each partition of `commands`; 0 where it has none."""
+        spots = [self._tp(("commands", partition)) for partition in self.partitions]
+        found = await self._admin.list_consumer_group_offsets(self._group, partitions=spots)
+        return {spot.partition: max(0, found[spot].offset) for spot in spots}
+
+    async def owners(self) -> dict[str, list[int]]:
+        """Which processor, by the instance in its client id, owns which partitions; empty while
+        rebalancing.
+        """
+        (response,) = await self._admin.describe_consumer_groups([self._group])
+        owners: dict[str, list[int]] = {}
+        for _error, _group, state, _type, _protocol, members, *_rest in response.groups:
+            if state != "Stable":
+                return {}
+            for _member_id, *rest in members:
+                # A static member's instance id stands before the client id in newer versions of the answer.
+                client_id = next((text for text in rest if isinstance(text, str) and _MEMBER.match(text)), "")
+                assignment = ConsumerProtocolMemberAssignment.decode(rest[-1])
+                match = _MEMBER.match(client_id)
+                owners[match[1] if match else client_id] = [tp.partition for tp in assignment.partitions()]
+        return owners
+
+    # -- records -------------------------------------------------------------------------------------------
+
+    async def read(
+        self, ranges: Mapping[Spot, tuple[int, int]], *, committed: bool = False
+    ) -> dict[Spot, list[ConsumerRecord]]:
+        """The records of [start, end) of each spot; without aborted ones if `committed`."""
+        wanted = {self._tp(spot): (spot, start, end) for spot, (start, end) in ranges.items() if start < end}
+        found: dict[Spot, list[ConsumerRecord]] = {spot: [] for spot in ranges}
+        if not wanted:
+            return found
+        consumer = self._committed if committed else self._uncommitted
+        async with self._reading:
+            consumer.assign(list(wanted))
+            for tp, (_, start, _end) in wanted.items():
+                consumer.seek(tp, start)
+            try:
+                async with asyncio.timeout(READ_TIMEOUT_S):
+                    await self._read_all(consumer, wanted, found)
+            except TimeoutError:
+                raise LogWatchError(
+                    f"the log did not give {sorted(ranges)} within {READ_TIMEOUT_S} s"
+                ) from None
+            finally:
+                consumer.unsubscribe()
+        return found
+
+    async def _read_all(
+        self,
+        consumer: AIOKafkaConsumer,
+        wanted: Mapping[TopicPartition, tuple[Spot, int, int]],
+        found: dict[Spot, list[ConsumerRecord]],
+    ) -> None:
+        pending = set(wanted)
+        while pending:
+            batches = await consumer.getmany(*pending, timeout_ms=100)
+            for tp, records in batches.items():
+                spot, _, end = wanted[tp]
+                found[spot] += [record for record in records if record.offset < end]
+            for tp in list(pending):
+                if await consumer.position(tp) >= wanted[tp][2]:
+                    pending.discard(tp)
+
+    async def tail(self, spots: Sequence[Spot]) -> AIOKafkaConsumer:
+        """A consumer of its own at the end of these spots, open transactions included; the caller stops
+        it.
+        """
+        consumer = self._consumer("read_uncommitted")
+        await consumer.start()
+        ends = await self.ends(spots)
+        consumer.assign([self._tp(spot) for spot in spots])
+        for spot, end in ends.items():
+            consumer.seek(self._tp(spot), end)
+        return consumer
+
+    # -- the one thing it changes --------------------------------------------------------------------------
+
+    async def move_group_offsets(self, offsets: Mapping[int, int]) -> None:
+        """Commit other offsets for the group, as anybody may: in a transaction, which asks for no
+        membership.
+        """
+        producer = AIOKafkaProducer(
+            transactional_id=f"{self.namespace}.simulator.{uuid.uuid4().hex}",
+            transaction_timeout_ms=5_000,
+            request_timeout_ms=5_000,
+            **self._options,
+        )
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                await producer.start()
+                await producer.begin_transaction()
+                commits = {self._tp(("commands", partition)): offset for partition, offset in offsets.items()}
+                await producer.send_offsets_to_transaction(commits, self._group)
+                await producer.commit_transaction()
+                await producer.stop()
+        except (KafkaError, TimeoutError) as error:
+            raise LogWatchError(f"the group's offsets could not be moved: {error!r}") from error
