@@ -1,14 +1,13 @@
 """Append whole batches to many partitions and wait for every answer.
 
 In:      records by partition; the producer's id and epoch.
-Out:     the base offset of each partition's first batch.
+Out:     for each partition the offset of its first record, or what went wrong there.
 Units:   milliseconds, bytes.
-Errors:  those of Produce: Abortable, Fatal; Indefinite when a batch may or may not be on the log at the end
-         of patience.
+Errors:  those of Produce; Indefinite when a batch may or may not be on the log at the end of patience.
 
-One batch per partition and request; the next one leaves when this one is acknowledged, so sequence numbers
-never overtake each other. A batch without a certain answer is sent again unchanged: its sequence numbers
-make that harmless.
+One batch per partition and request; the next one leaves when this one is acknowledged, so that sequence
+numbers never overtake each other. A batch without a certain answer is sent again unchanged: its sequence
+numbers make that harmless.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ from kio.static.primitive import Records, i16, i32Timedelta
 from services.kafka.batches import SEQUENCES, Batch, batches
 from services.kafka.cluster import Cluster, Lane, partition_index
 from services.kafka.codes import Code, Kind, Request, failure, kind
-from services.kafka.errors import Indefinite, Retriable
+from services.kafka.errors import Fatal, Indefinite, KafkaFailure, Retriable
 from services.kafka.patience import Patience
 from services.kafka.port import Outgoing, TopicPartition
 
@@ -37,19 +36,30 @@ _NOT_THE_LEADERS_FAULT: Final = (Code.concurrent_transactions, Code.corrupt_mess
 class _Pending:
     """What is left to append to one partition."""
 
-    __slots__ = ("base_offset", "batch", "certain", "rest")
+    __slots__ = ("base_offset", "batch", "certain", "failure", "rest", "trouble")
 
     def __init__(self, rest: Iterator[Batch]) -> None:
         self.rest = rest
         self.batch: Batch | None = next(rest, None)
         self.base_offset = -1
-        self.certain = True  # no answer of the present batch was lost
+        self.certain = True  # so far it is known of every batch whether it is on the log
+        self.trouble: KafkaFailure | None = None  # of the last round; another round may mend it
+        self.failure: KafkaFailure | None = None
 
     def acknowledged(self, base_offset: int) -> None:
         if self.base_offset < 0:
             self.base_offset = base_offset
         self.batch = next(self.rest, None)
         self.certain = True
+        self.trouble = None
+
+    def failed(self, error: KafkaFailure) -> None:
+        """Give up; where a batch may be on the log, or some of several are, nobody is told that none is."""
+        self.batch = None
+        uncertain = not self.certain or self.base_offset >= 0
+        if uncertain and not isinstance(error, Fatal):
+            error = Indefinite(f"records may or may not have been appended: {error}", code=error.code)
+        self.failure = error
 
 
 class Appender:
@@ -70,7 +80,17 @@ class Appender:
     async def append(
         self, records: Mapping[TopicPartition, Sequence[Outgoing]], within_ms: float
     ) -> dict[TopicPartition, int]:
-        """After any failure the sequence numbers are unusable until `begin`."""
+        """All of it, or the worst of what went wrong; no more appends then, until `begin`."""
+        outcomes = await self.append_each(records, within_ms)
+        failures = [one for one in outcomes.values() if isinstance(one, KafkaFailure)]
+        if failures:
+            raise max(failures, key=_severity)
+        return cast(dict[TopicPartition, int], outcomes)
+
+    async def append_each(
+        self, records: Mapping[TopicPartition, Sequence[Outgoing]], within_ms: float
+    ) -> dict[TopicPartition, int | KafkaFailure]:
+        """As `append`, each partition on its own; calls at once must not name the same partition."""
         patience = Patience(within_ms)
         now_ms = time.time_ns() // 1_000_000
         pending = {
@@ -79,15 +99,20 @@ class Appender:
             if several
         }
         while waiting := {where: one for where, one in pending.items() if one.batch is not None}:
-            trouble = await self._round(waiting)
-            if trouble is None:
+            await self._round(waiting)
+            troubled = [one for one in waiting.values() if one.trouble and one.batch]
+            if not troubled:
                 continue
             if patience.spent:
-                raise _out_of_patience(waiting, trouble)
+                for one in troubled:
+                    assert one.trouble is not None
+                    one.failed(one.trouble)
             await patience.pause()
-        for where in pending:
+        outcomes: dict[TopicPartition, int | KafkaFailure] = {}
+        for where, one in pending.items():
+            outcomes[where] = one.base_offset if one.failure is None else one.failure
             self._sequences[where] = (self._sequences.get(where, 0) + len(records[where])) % SEQUENCES
-        return {where: one.base_offset for where, one in pending.items()}
+        return outcomes
 
     def _batches(self, where: TopicPartition, records: Sequence[Outgoing], now_ms: int) -> Iterator[Batch]:
         return batches(
@@ -99,37 +124,60 @@ class Appender:
             timestamp_ms=now_ms,
         )
 
-    async def _round(self, waiting: dict[TopicPartition, _Pending]) -> Retriable | Indefinite | None:
-        """Send each partition's next batch once; returns what went wrong in a way that a repeat may mend."""
+    async def _round(self, waiting: dict[TopicPartition, _Pending]) -> None:
+        """Send each partition's next batch once, and await every answer before any is judged."""
         try:
             by_leader = await self._cluster.leaders(waiting)
         except (Retriable, Indefinite) as error:
-            return error
-        sent = [
-            self._send(leader, {where: waiting[where] for where in some})
+            for one in waiting.values():
+                one.trouble = error
+            return
+        parcels = [
+            (leader, {where: waiting[where] for where in some})
             for leader, led in by_leader.items()
             for some in _parcels(led, waiting)
         ]
-        # Every answer is awaited before any is judged: a request still on its way must not meet an abort.
-        outcomes = await asyncio.gather(*sent, return_exceptions=True)
-        trouble: Retriable | Indefinite | None = None
-        for outcome in outcomes:
-            if isinstance(outcome, Retriable | Indefinite):
-                trouble = outcome
-            elif isinstance(outcome, BaseException):
-                raise outcome
-        return trouble
+        if len(parcels) == 1:
+            await self._send(*parcels[0])
+        else:
+            await asyncio.gather(*(self._send(leader, parcel) for leader, parcel in parcels))
 
-    async def _send(
-        self, leader: int, parcel: dict[TopicPartition, _Pending]
-    ) -> Retriable | Indefinite | None:
+    async def _send(self, leader: int, parcel: dict[TopicPartition, _Pending]) -> None:
+        try:
+            answer = await self._cluster.call(leader, Lane.DATA, self._request(parcel), ProduceResponse)
+        except (Retriable, Indefinite) as error:
+            self._cluster.forget_leaders(parcel)
+            for one in parcel.values():
+                one.trouble = error
+                one.certain = one.certain and isinstance(error, Retriable)
+            return
+        for topic in answer.responses:
+            for partition in topic.partition_responses:
+                where = TopicPartition(str(topic.name), int(partition.index))
+                if partition.error_code == Code.none:
+                    parcel[where].acknowledged(int(partition.base_offset))
+                else:
+                    self._refused(where, parcel[where], partition.error_code)
+
+    def _refused(self, where: TopicPartition, one: _Pending, code: Code) -> None:
+        error = failure(code, Request.PRODUCE, f"{where.topic} {where.partition}")
+        if code in (Code.request_timed_out, Code.not_enough_replicas_after_append):
+            one.certain = False
+        if kind(code, Request.PRODUCE) is not Kind.RETRIABLE:
+            one.failed(error)
+            return
+        if code not in _NOT_THE_LEADERS_FAULT:
+            self._cluster.forget_leaders((where,))
+        one.trouble = error
+
+    def _request(self, parcel: dict[TopicPartition, _Pending]) -> ProduceRequest:
         by_topic: dict[str, list[PartitionProduceData]] = {}
         for where, one in parcel.items():
             assert one.batch is not None
             by_topic.setdefault(where.topic, []).append(
                 PartitionProduceData(index=partition_index(where), records=cast(Records, one.batch.data))
             )
-        request = ProduceRequest(
+        return ProduceRequest(
             transactional_id=self._transactional_id,
             acks=_ACKS_ALL,
             timeout=self._timeout,
@@ -138,37 +186,6 @@ class Appender:
                 for name, data in by_topic.items()
             ),
         )
-        try:
-            answer = await self._cluster.call(leader, Lane.DATA, request, ProduceResponse)
-        except Retriable:
-            self._cluster.forget_leaders(parcel)
-            raise
-        except Indefinite:
-            self._cluster.forget_leaders(parcel)
-            for one in parcel.values():
-                one.certain = False
-            raise
-        return self._judge(answer, parcel)
-
-    def _judge(
-        self, answer: ProduceResponse, parcel: dict[TopicPartition, _Pending]
-    ) -> Retriable | Indefinite | None:
-        trouble: Retriable | Indefinite | None = None
-        for topic in answer.responses:
-            for partition in topic.partition_responses:
-                where = TopicPartition(str(topic.name), int(partition.index))
-                code = partition.error_code
-                if code == Code.none:
-                    parcel[where].acknowledged(int(partition.base_offset))
-                    continue
-                error = failure(code, Request.PRODUCE, f"{where.topic} {where.partition}")
-                if kind(code, Request.PRODUCE) is not Kind.RETRIABLE:
-                    raise error
-                if code not in _NOT_THE_LEADERS_FAULT:
-                    self._cluster.forget_leaders((where,))
-                assert isinstance(error, Retriable)
-                trouble = error
-        return trouble
 
 
 def _parcels(
@@ -189,9 +206,8 @@ def _parcels(
         yield parcel
 
 
-def _out_of_patience(
-    waiting: dict[TopicPartition, _Pending], trouble: Retriable | Indefinite
-) -> Retriable | Indefinite:
-    if all(one.certain and one.base_offset < 0 for one in waiting.values()):
-        return trouble
-    return Indefinite(f"records may or may not have been appended: {trouble}", code=trouble.code)
+def _severity(error: KafkaFailure) -> int:
+    """Fatal before indefinite before what can be aborted or tried again."""
+    if isinstance(error, Fatal):
+        return 2
+    return 1 if isinstance(error, Indefinite) else 0

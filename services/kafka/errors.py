@@ -2,7 +2,8 @@
 
 KafkaFailure
 ├── Retriable         nothing was done, or doing it again is harmless: try again, bounded
-│   └── OffsetOutOfRange   the position is not on the log: a decision, not a retry, for whoever reads
+│   ├── OffsetOutOfRange   the position is not on the log: a decision, not a retry, for whoever reads
+│   └── NotSent            the record is not on the log and will not be: provably nothing left
 ├── Abortable         this transaction is lost: abort or recover, drop the speculative state, start afresh
 │   ├── StaleGeneration    22: the group has moved on; wait for the next assignment
 │   └── NotMember          25: the group does not know us; drop everything, rejoin
@@ -26,6 +27,9 @@ class Retriable(KafkaFailure): ...
 
 
 class OffsetOutOfRange(Retriable): ...
+
+
+class NotSent(Retriable): ...
 
 
 class Abortable(KafkaFailure): ...

@@ -7,21 +7,20 @@ Errors:  as the transactional writer's; after a failed produce a new writer must
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Final
 
-from kio.schema.init_producer_id.v5 import InitProducerIdRequest, InitProducerIdResponse
 from kio.schema.offset_commit.v9 import OffsetCommitRequest, OffsetCommitResponse
 from kio.schema.offset_commit.v9.request import OffsetCommitRequestPartition, OffsetCommitRequestTopic
 from kio.schema.types import GroupId, TopicName
-from kio.static.primitive import i32, i32Timedelta, i64
+from kio.static.primitive import i32, i64
 
 from services.kafka.appender import Appender
 from services.kafka.cluster import ASKING_MS, Cluster, CoordinatorOf
 from services.kafka.codes import Code, Kind, Request, failure, kind
 from services.kafka.errors import Abortable, Indefinite, KafkaFailure, Retriable, StaleGeneration
-from services.kafka.patience import Patience, ask_again
+from services.kafka.patience import Patience
 from services.kafka.port import Assignment, Outgoing, TopicPartition
+from services.kafka.producer_id import idempotent_appender
 
 DELIVERY_MS: Final = 15_000
 
@@ -29,23 +28,10 @@ DELIVERY_MS: Final = 15_000
 class PlainWriter:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._appender = Appender(cluster, None, DELIVERY_MS)
-        self._usable = False
+        self._appender: Appender | None = None
 
     async def start(self) -> None:
-        request = InitProducerIdRequest(
-            transactional_id=None, transaction_timeout=i32Timedelta.parse(timedelta(milliseconds=DELIVERY_MS))
-        )
-
-        async def ask() -> InitProducerIdResponse:
-            answer = await self._cluster.ask(request, InitProducerIdResponse)
-            if answer.error_code != Code.none:
-                raise failure(answer.error_code, Request.INIT_PRODUCER_ID, "an idempotent producer")
-            return answer
-
-        answer = await ask_again(ask, ASKING_MS, "a producer id")
-        self._appender.begin(int(answer.producer_id), int(answer.producer_epoch))
-        self._usable = True
+        self._appender = await idempotent_appender(self._cluster, DELIVERY_MS, ASKING_MS)
 
     async def recover(self) -> None:
         """Nothing of ours is open, so there is nothing to recover; a new producer id forgets what failed."""
@@ -54,11 +40,11 @@ class PlainWriter:
     async def produce(
         self, records: Mapping[TopicPartition, Sequence[Outgoing]]
     ) -> dict[TopicPartition, int]:
-        if not self._usable:
+        appender, self._appender = self._appender, None
+        if appender is None:
             raise Abortable("a produce of this writer failed before: make a new one")
-        self._usable = False
-        base_offsets = await self._appender.append(records, DELIVERY_MS)
-        self._usable = True
+        base_offsets = await appender.append(records, DELIVERY_MS)
+        self._appender = appender
         return base_offsets
 
     async def send_offsets(

@@ -102,7 +102,7 @@ class Writer(Protocol):
         """
 
     async def commit(self) -> None:
-        """End the transaction; returns when the broker said it is committed, raises Indefinite on no answer."""
+        """End the transaction; returns when the broker said so; Indefinite when it said nothing."""
 
     async def abort(self) -> None:
         """End the transaction without its records. Nothing open: does nothing."""
