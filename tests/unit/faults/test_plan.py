@@ -1,0 +1,53 @@
+"""The plan of faults is a function of its arguments, and strikes with everything in time."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.faults import BY_NAME, FAULTS
+from simulator.faults.plan import LAST_SHARE, plan_strikes
+
+seeds = st.integers(min_value=0, max_value=2**63)
+durations = st.floats(min_value=2.0, max_value=300.0)
+
+
+@given(seeds, durations)
+@settings(max_examples=50, deadline=None)
+def test_the_same_seed_gives_the_same_strikes(seed: int, duration_s: float) -> None:
+    """Two plans of one seed are equal, in order, with every fault in each."""
+    strikes = plan_strikes(seed, duration_s, FAULTS)
+    assert strikes == plan_strikes(seed, duration_s, FAULTS)
+    assert sorted(strike.at_s for strike in strikes) == [strike.at_s for strike in strikes]
+    assert {strike.fault for strike in strikes} == set(BY_NAME)
+
+
+@given(seeds, durations)
+@settings(max_examples=50, deadline=None)
+def test_every_strike_leaves_time_to_be_seen(seed: int, duration_s: float) -> None:
+    """Nothing begins before the run or in its last moments, and nothing lasts beyond it."""
+    for strike in plan_strikes(seed, duration_s, FAULTS):
+        assert 0.0 < strike.at_s < LAST_SHARE * duration_s * 1.15
+        assert strike.lasts_s <= 0.3 * duration_s
+
+
+def test_a_demo_kills_more_than_twice_and_rewinds_more_than_once() -> None:
+    """Half a minute has room for every fault several times."""
+    counts = Counter(strike.fault for strike in plan_strikes(1, 30.0, FAULTS))
+    assert counts["kill_processor"] >= 3
+    assert counts["rewind_offsets"] >= 2
+    assert counts["lose_request"] >= 3
+    assert counts["lose_response"] >= 3
+
+
+def test_leaving_a_fault_out_moves_no_other() -> None:
+    """Each fault has its own source of chance."""
+    without = [fault for fault in FAULTS if fault.name != "lose_request"]
+    assert plan_strikes(3, 30.0, without) == tuple(
+        strike for strike in plan_strikes(3, 30.0, FAULTS) if strike.fault != "lose_request"
+    )
+
+
+def test_names_are_said_once() -> None:
+    """Two faults of one name could not be told apart in a history."""
+    assert len(BY_NAME) == len(FAULTS)
