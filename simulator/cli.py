@@ -17,7 +17,7 @@ from typing import Annotated, cast
 import typer
 
 from events.options import InvalidOption, refuse_unknown_environment
-from simulator.commands import services
+from simulator.commands import charge_events, keys, services
 from simulator.commands.up import up
 from simulator.failure import Failure
 
@@ -36,6 +36,8 @@ app = typer.Typer(
 )
 
 app.command()(up)
+app.add_typer(keys.app, name="keys")
+app.add_typer(charge_events.app, name="events")
 app.command()(services.gateway)
 app.command()(services.processor)
 app.command()(services.ledger)

@@ -15,6 +15,7 @@ import secrets
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from typing import Any
 from simulator.failure import Failure, UsageFailure
 
 STACK_FILE = "stack.json"
+LOCK_FILE = "stack.lock"
+LOCK_ATTEMPTS, LOCK_PAUSE_S = 5, 0.02  # is_stack_running holds it for microseconds
 MERCHANT_ID = re.compile(r"[a-z0-9_]{1,64}")
 
 
@@ -29,7 +32,7 @@ class DirectoryLock:
     """One stack per directory, for as long as this process lives; the kernel lets go when it is killed."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / "stack.lock"
+        self._path = directory / LOCK_FILE
         self._file: int | None = None
 
     def acquire(self) -> None:
@@ -38,16 +41,25 @@ class DirectoryLock:
         except (FileExistsError, NotADirectoryError):
             raise UsageFailure(f"{self._path.parent} is not a directory.") from None
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._locked(self._file):
             holder = os.pread(self._file, 32, 0).decode(errors="replace").strip() or "unknown"
             self.release()
             raise UsageFailure(
                 f"A stack (process {holder}) runs in {self._path.parent} already: stop it or name another."
-            ) from None
+            )
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    @staticmethod
+    def _locked(file: int) -> bool:
+        for _ in range(LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(LOCK_PAUSE_S)
+            else:
+                return True
+        return False
 
     def release(self) -> None:
         if self._file is not None:
@@ -118,6 +130,18 @@ def keep_api_keys(path: Path, merchants: int) -> dict[str, str]:
         keys |= {merchant_id: f"sk_test_{secrets.token_hex(16)}" for merchant_id in missing}
         write_atomically(path, json.dumps(keys, indent=2) + "\n")
     return keys
+
+
+def is_stack_running(directory: Path) -> bool:
+    """Whether a live process holds the directory; a stack.json may have outlived its stack."""
+    try:
+        with (directory / LOCK_FILE).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def write_stack(directory: Path, stack: Mapping[str, Any]) -> None:

@@ -39,6 +39,7 @@ SERVICE = (
     "dir",
 )
 STACK = (*SERVICE[:5], "processors", "gateways", "merchants", *SERVICE[5:])
+WHERE = ("dir", "kafka", "kafka-security", "namespace", "json")
 LOAD = ("seed", "rate", "duration")
 
 
