@@ -22,7 +22,7 @@ from services.gateway import command_ids
 from services.gateway.answers import RETRY_AFTER, Answer, Problem, from_log
 from services.gateway.metrics import Metrics
 from services.gateway.replies import ReplyDesk
-from services.kafka.errors import Fatal, Indefinite, KafkaFailure, Retriable
+from services.kafka.errors import KafkaFailure, NotSent
 from services.kafka.port import Outgoing
 
 InFlight = Literal["wait", "conflict"]
@@ -34,8 +34,8 @@ DEADLINE_AFTER_TIMEOUT_MS: Final = 60_000
 class Commands(Protocol):
     """Where commands go."""
 
-    async def send(self, merchant_id: str, record: Outgoing) -> None:
-        """Append, and wait until the log has it. Retriable and Fatal: it is certainly not on the log."""
+    async def send(self, record: Outgoing) -> None:
+        """Append, and wait until the log has it. NotSent: it is certainly not on the log, and will not be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Posting:
         sent_at = time.perf_counter()
         try:
             async with asyncio.timeout(self._answer_timeout_s):
-                await self._send(request.merchant_id, record)
+                await self._send(record)
                 answered = await reply
         except TimeoutError:
             raise Problem("answer_timeout", None, RETRY_AFTER) from None
@@ -109,12 +109,12 @@ class Posting:
             self._metrics.replayed.inc()
         return from_log(answered.status, answered.body, replayed=answered.replayed)
 
-    async def _send(self, merchant_id: str, record: Outgoing) -> None:
+    async def _send(self, record: Outgoing) -> None:
         try:
-            await self._commands.send(merchant_id, record)
-        except (Retriable, Fatal):
+            await self._commands.send(record)
+        except NotSent:
             raise Problem("unavailable", None, RETRY_AFTER) from None
-        except (Indefinite, KafkaFailure):
+        except KafkaFailure:
             return  # it may be on the log, and its reply may come yet
 
     def _command(self, request: Request) -> tuple[str, Outgoing]:

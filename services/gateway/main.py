@@ -1,0 +1,123 @@
+"""Start a gateway: read settings, wire, serve until SIGTERM.
+
+Out:     exit codes: 0 clean stop, 1 Kafka is away or not as it must be, 2 usage.
+Errors:  one sentence on stderr for each of them; whatever else is a bug and shows its traceback.
+Source:  CONTRACT, "The command line".
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from typing import Final
+
+import structlog
+import uvloop
+from pydantic import ValidationError
+
+from events.connection import InvalidConnection, KafkaConnection, connection
+from events.options import InvalidOption, refuse_unknown_environment
+from services import logs
+from services.gateway.api import Api
+from services.gateway.credentials import BadCredentials, Credentials
+from services.gateway.gateway import Gateway
+from services.gateway.metrics import Metrics
+from services.gateway.operations import Operations
+from services.gateway.server import listening_socket, make_server
+from services.gateway.settings import Settings
+from services.kafka.errors import KafkaFailure
+
+_log = structlog.get_logger()
+
+ANSWER_WITHIN_S: Final = 5.0  # after SIGTERM; whoever still waits then is told 504
+STOP_WITHIN_S: Final = 7  # the server's own limit, for clients that never finish sending
+
+
+def main() -> None:
+    logs.configure("gateway")
+    try:
+        refuse_unknown_environment(os.environ)
+        settings = Settings()
+        security = settings.kafka_security
+        kafka = connection(settings.kafka, security.read_text() if security else None)
+        credentials = Credentials.read(settings.api_keys)
+        listener = _listen(settings)
+    except ValidationError as error:
+        sys.exit(_refuse(_sentence(error), 2))
+    except (InvalidOption, InvalidConnection, BadCredentials, OSError, UnicodeDecodeError) as error:
+        sys.exit(_refuse(str(error), 2))
+    _log.info("settings_loaded", **_shown(settings))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(_serve(settings, kafka, credentials, listener)))
+
+
+async def _serve(
+    settings: Settings, to: KafkaConnection, credentials: Credentials, listener: socket.socket
+) -> int:
+    metrics = Metrics()
+    gateway = Gateway(settings, metrics)
+    api = Api(
+        credentials,
+        Operations(metrics, gateway.unready),
+        gateway.posting,
+        gateway.reading,
+        metrics,
+        key_required=settings.enforcement,
+    )
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    address = "{}:{}".format(*listener.getsockname()[:2])
+    server = make_server(api, STOP_WITHIN_S)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+
+    async def work() -> None:
+        await gateway.connect(to)
+        _log.info("ready", listen=address, namespace=settings.namespace, pid=os.getpid())
+        await gateway.run()
+
+    working = asyncio.create_task(work())
+    stopping = asyncio.create_task(stopped.wait())
+    await asyncio.wait({working, serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+
+    # Nothing new; what is on the log is answered while replies are still read; then let go.
+    gateway.stop_taking()
+    server.should_exit = True
+    asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, gateway.desk.give_up)
+    await serving
+    for task in (working, stopping):
+        task.cancel()
+    outcome, _ = await asyncio.gather(working, stopping, return_exceptions=True)
+    await gateway.close()
+    if isinstance(outcome, KafkaFailure):
+        return _refuse(str(outcome), 1)
+    if isinstance(outcome, Exception):
+        raise outcome
+    _log.info("stopped")
+    return 0
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.listen
+    try:
+        return listening_socket(host, port)
+    except OSError as error:
+        raise InvalidOption(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
+
+
+def _shown(settings: Settings) -> dict[str, object]:
+    """The settings, without the database's password."""
+    shown = settings.model_dump(mode="json", exclude={"ledger_url"})
+    return {**shown, "ledger": settings.database_url.rpartition("@")[2]}
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = "PAYONCE_" + "_".join(map(str, first["loc"])).upper()
+    return f"{name}: {first['msg'].removeprefix('Value error, ')}."
+
+
+def _refuse(sentence: str, code: int) -> int:
+    _log.error("gateway_refused", why=sentence)
+    return code
