@@ -85,7 +85,8 @@ def _wrong_member(command: Command, event: Event) -> str:
             command.operation, payload, command.merchant_id, command.command_id, event.occurred_at, None
         )
         if (event.type, event.amount, event.currency) != (meant.event, meant.amount, meant.currency):
-            return f"{event.type} {event.amount} {event.currency} instead of {meant.event} {meant.amount} {meant.currency}"
+            said = f"{event.type} {event.amount} {event.currency}"
+            return f"{said} instead of {meant.event} {meant.amount} {meant.currency}"
         return "" if event.charge == meant.charge else "its charge is not the one asked for"
     if event.charge_id != payload["charge_id"] or event.charge.get("id") != event.charge_id:
         return f"it is about {event.charge_id}"

@@ -17,7 +17,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Attempt:
-    """One HTTP request of a customer, and how it ended: ok (an answer), fail (provably not done), info (unknown)."""
+    """One HTTP request, and how it ended: ok (an answer), fail (provably not done), info (unknown)."""
 
     number: int
     invoked_at: int
@@ -155,6 +155,6 @@ def _fault(clients: Clients, line: Mapping[str, Any], began: dict[str, int]) -> 
             clients.outages.append((at, at))
         detail = line.get("detail") or {}
         if {"partition", "from", "to"} <= detail.keys():
-            # The records came back some time before the hit could be written down, never before the fault began.
+            # The records may come back before the hit is written down, but never before the fault began.
             since = began.get(name, at)
             clients.rewinds.append(Rewind(detail["partition"], detail["to"], detail["from"], since))

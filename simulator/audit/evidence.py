@@ -35,6 +35,9 @@ class Discarded(NamedTuple):
     timestamp: int
     fate: log.Fate
 
+    def say(self) -> str:
+        return f"{self.topic} {self.partition}@{self.offset}"
+
 
 @dataclass(slots=True)
 class Evidence:
@@ -81,7 +84,7 @@ class Evidence:
         return self.guarantee == "exactly-once"
 
     def absent(self, partition: int) -> bool:
-        """Whether something missing in this partition really is missing: all of it is here, and nothing is on its way."""
+        """Whether what is missing here really is missing: the partition is whole, nothing is on its way."""
         return self.settled.get(partition, False) and self.whole.get(partition, False)
 
     def reached(self, partition: int) -> int:
@@ -237,7 +240,7 @@ def _join(evidence: Evidence) -> None:
 
 
 def binds(evidence: Evidence, command: Command) -> bool:
-    """Whether this command's own answer is what its key stands for: executed, or refused in a way that is kept."""
+    """Whether its key stands for this command's own answer: executed, or refused in a way that is kept."""
     if command.identity in evidence.events_of:
         return True
     return any(
@@ -259,7 +262,7 @@ def _lives(evidence: Evidence) -> None:
 
 
 def _intents_by_key(evidence: Evidence) -> None:
-    """Without a history a key means one thing for as long as it lives, and a command without a key means itself."""
+    """Without a history a key means one thing while it lives, and a command without a key means itself."""
     for identity, commands in evidence.commands_of.items():
         # A copy of an old command belongs to what the original meant, however late it comes.
         first = commands[0]

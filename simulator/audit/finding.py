@@ -90,10 +90,7 @@ def attempt_moments(intent: str, attempt: Attempt) -> list[tuple[int, str]]:
 def _discarded(evidence: Evidence, proofs: Sequence[Any]) -> list[tuple[int, str]]:
     identities = {proof.identity for proof in proofs if hasattr(proof, "identity")}
     return [
-        (
-            gone.timestamp,
-            f"{gone.topic} {gone.partition}@{gone.offset}: {gone.fate.name.lower()} record of command {identity[1]}",
-        )
+        (gone.timestamp, f"{gone.say()}: {gone.fate.name.lower()} record of command {identity[1]}")
         for identity in identities
         for gone in evidence.discarded.get(identity, ())
     ]

@@ -49,7 +49,8 @@ def _conflict(evidence: Evidence, name: str, holder: Command, command: Command) 
             command.intent, summary, (holder, command, *events[:1]), None, events[0].money, command.intent
         )
     if accepted:
-        summary = f"Key {name} stands for another request, yet {command.operation} was answered {accepted[0].status}."
+        answer = f"{command.operation} was answered {accepted[0].status}"
+        summary = f"Key {name} stands for another request, yet {answer}."
         money = _believed(accepted[0])
         return Finding(command.intent, summary, (holder, command, accepted[0]), None, money, command.intent)
     return None

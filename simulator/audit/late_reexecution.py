@@ -30,7 +30,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         intent = commands[0].intent
         if event is not original and clock >= original.occurred_at + evidence.key_ttl_ms:
             late = clock - original.occurred_at - evidence.key_ttl_ms
-            summary = f"{event.type} of {event.amount} {event.currency} executed again {late} ms after its key expired."
+            what = f"{event.type} of {event.amount} {event.currency}"
+            summary = f"{what} executed again {late} ms after its key expired."
             yield Finding(intent, summary, (*commands, original, event), None, event.money, intent)
         elif event.occurred_at > commands[0].deadline_at:
             late = event.occurred_at - commands[0].deadline_at

@@ -37,7 +37,8 @@ def find(evidence: Evidence, books: Books) -> Iterator[Finding]:
             yield Finding(f"charges {event.partition}@{event.offset}", summary, (event,), None, event.money)
     for place, entry in books.entries.items():
         if place not in known:
-            summary = f"{entry.event_type} of {entry.amount} {entry.currency} is booked, but no such event is committed."
+            what = f"{entry.event_type} of {entry.amount} {entry.currency}"
+            summary = f"{what} is booked, but no such event is committed."
             yield Finding(f"charges {place[0]}@{place[1]}", summary, (), None, {entry.currency: entry.amount})
 
 

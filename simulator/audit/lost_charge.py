@@ -76,7 +76,8 @@ def _answered_to_clients(
             if (attempt.operation, name) in executed.done or (attempt.operation, name) in claimed:
                 continue
             claimed.add((attempt.operation, name))
-            summary = f"The customer was answered {attempt.status} for {attempt.operation} {name}, which has no event."
+            answer = f"{attempt.status} for {attempt.operation} {name}"
+            summary = f"The customer was answered {answer}, which has no event."
             commands = evidence.commands_of_intent.get(intent.name, [])
             yield Finding(intent.name, summary, tuple(commands), None, money, intent.name)
 

@@ -17,7 +17,7 @@ from simulator.audit.log import Entry
 
 @dataclass(slots=True)
 class Command:
-    """One request on the log. `readable` when the auditor's rules can execute it, `sure` when nobody may refuse it as bad."""
+    """One request. `readable`: the auditor's rules can execute it; `sure`: nobody may refuse it as bad."""
 
     partition: int
     offset: int
@@ -162,11 +162,8 @@ class Event:
         return {self.currency: self.amount} if counted else {}
 
     def moment(self) -> tuple[int, str]:
-        return (
-            self.timestamp,
-            f"charges {self.partition}@{self.offset}: {self.type} {self.amount} {self.currency} "
-            f"({self.event_id}, command {self.command_id})",
-        )
+        what = f"{self.type} {self.amount} {self.currency} ({self.event_id}, command {self.command_id})"
+        return self.timestamp, f"charges {self.partition}@{self.offset}: {what}"
 
 
 @dataclass(slots=True)
@@ -212,10 +209,8 @@ class Reply:
 
     def moment(self) -> tuple[int, str]:
         again = ", replayed" if self.replayed else ""
-        return (
-            self.timestamp,
-            f"replies {self.partition}@{self.offset}: {self.status}{again} to command {self.command_id} {brief(self.body)}",
-        )
+        what = f"{self.status}{again} to command {self.command_id} {brief(self.body)}"
+        return self.timestamp, f"replies {self.partition}@{self.offset}: {what}"
 
 
 @dataclass(slots=True)
@@ -264,11 +259,8 @@ class KeyRecord:
         return self.merchant_id, self.command_id
 
     def moment(self) -> tuple[int, str]:
-        return (
-            self.timestamp,
-            f"keys {self.partition}@{self.record_offset}: {self.name} is {self.status} {brief(self.body)} "
-            f"(command {self.command_id} at {self.offset})",
-        )
+        what = f"{self.name} is {self.status} {brief(self.body)} (command {self.command_id} at {self.offset})"
+        return self.timestamp, f"keys {self.partition}@{self.record_offset}: {what}"
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The verdict and everything it rests on: the stable shape of `report.json`'s audit part and of the terminal's table.
+"""The verdict and all it rests on: the stable shape of the audit in `report.json` and on a terminal.
 
 Out:     `Report`, `Anomaly`, `Witness`, frozen; `to_json` writes plain values, `from_json` reads them back.
 Units:   money in integer minor units per currency; offsets are Kafka's; `at` in Unix milliseconds.

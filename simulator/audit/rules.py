@@ -85,7 +85,7 @@ def derived(prefix: str, merchant_id: str, command_id: str) -> str:
 
 
 def canonical(value: Any) -> str:
-    """RFC 8785. orjson with sorted keys writes the same bytes unless a name needs UTF-16 order or a float occurs."""
+    """RFC 8785. orjson with sorted keys writes the same bytes where all is ASCII and nothing is a float."""
     text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     if text.isascii():
         return text
@@ -135,7 +135,7 @@ def sure(operation: str, payload: Any) -> bool:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one execution must come to. `event` is None for a refusal; `charge` is the whole charge afterwards."""
+    """What one execution must come to. `event` is None for a refusal; `charge` is the whole one after it."""
 
     status: int
     body: (

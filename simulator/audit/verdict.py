@@ -103,7 +103,8 @@ def _reasons(evidence: Evidence) -> list[str]:
     if evidence.unreadable:
         topic, partition, offset = evidence.unreadable[0]
         reasons.append(
-            f"{len(evidence.unreadable)} records of the system cannot be read, the first: {topic} {partition}@{offset}"
+            f"{len(evidence.unreadable)} records of the system cannot be read, "
+            f"the first: {topic} {partition}@{offset}"
         )
     if evidence.clients is not None:
         missed = sorted(evidence.clients.planned_faults - evidence.clients.fault_hits.keys())
@@ -135,7 +136,7 @@ def _sum(findings: Iterable[Finding]) -> Money:
 
 
 def _at_stake(findings: Mapping[str, list[Finding]]) -> Money:
-    """Per intent the largest sum any anomaly puts at stake, so that one mishap seen by three checks counts once."""
+    """Per intent the largest sum of any anomaly: one mishap seen by three checks counts once."""
     stakes: dict[tuple[str, str], int] = {}
     for found in findings.values():
         of_check: dict[tuple[str, str], int] = defaultdict(int)

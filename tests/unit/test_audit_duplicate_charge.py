@@ -1,0 +1,190 @@
+"""duplicate_charge: executed more than once, told apart by cause; and what looks like it and is not."""
+
+from tests.support.written_log import WrittenLog, found
+
+
+def test_same_command_executed_again_is_a_crash_redelivery() -> None:
+    """A second event of one command, with no rewind over it, is blamed on a crash, with its money."""
+    log = WrittenLog("deduplicated")
+    command = log.command()
+    log.executed(command)
+    log.event_again(command)
+    report = log.audit()
+    assert found(report) == [("duplicate_charge", "crash_redelivery", 1)]
+    assert report.verdict == "invalid"
+    assert report.counts.overcharged == {"eur": 500}
+    witness = report.anomalies[0].witnesses[0]
+    assert [(place.topic, place.offset) for place in witness.places] == [
+        ("commands", 0),
+        ("charges", 0),
+        ("charges", 1),
+    ]
+    assert len(witness.timeline) == 3
+
+
+def test_second_command_of_one_intent_is_a_client_retry() -> None:
+    """Two commands of one key, both executed, overcharge the customer by the second."""
+    log = WrittenLog("at-least-once")
+    for _ in range(2):
+        log.executed(log.command("k"), only="event reply")
+    report = log.audit()
+    assert ("duplicate_charge", "client_retry", 1) in found(report)
+    assert report.counts.duplicates == {"client_retry": 1, "crash_redelivery": 0, "rewind": 0}
+
+
+def test_two_keys_for_one_intent_are_a_client_retry_although_every_key_was_honoured() -> None:
+    """A customer who meant to pay once and was charged under two keys was overcharged."""
+    log = WrittenLog()
+    log.meant("i-1")
+    for attempt, key in enumerate(("k1", "k2"), start=1):
+        command = log.command(key, metadata={"intent": "i-1"})
+        log.sent("i-1", command, attempt)
+        log.heard("i-1", log.executed(command), attempt)
+    report = log.audit()
+    assert found(report) == [("duplicate_charge", "client_retry", 1)]
+    assert report.counts.intents == 1
+    assert report.counts.charges == 2
+
+
+def test_keyless_retries_are_joined_by_the_intent_in_their_metadata() -> None:
+    """Two commands without a key that name the same intent are one purchase, charged twice."""
+    log = WrittenLog()
+    log.meant("i-1")
+    for attempt in (1, 2):
+        command = log.command(None, metadata={"intent": "i-1"})
+        log.sent("i-1", command, attempt)
+        log.heard("i-1", log.executed(command), attempt)
+    assert found(log.audit()) == [("duplicate_charge", "client_retry", 1)]
+
+
+def test_redelivery_by_a_rewind_is_a_rewind() -> None:
+    """The command lies in a rewound range and its second event is younger: the rewind is to blame."""
+    log = WrittenLog("at-least-once")
+    log.meant("i-1")
+    command = log.command(metadata={"intent": "i-1"})
+    log.sent("i-1", command)
+    log.heard("i-1", log.executed(command, only="event reply"))
+    log.fault("rewind", "begin")
+    log.fault("rewind", "hit", partition=0, to=0, **{"from": 1})
+    log.event_again(command)
+    assert found(log.audit()) == [("duplicate_charge", "rewind", 1)]
+
+
+def test_second_event_older_than_the_rewind_is_a_crash_redelivery() -> None:
+    """A rewind cannot have caused what happened before it."""
+    log = WrittenLog("at-least-once")
+    log.meant("i-1")
+    command = log.command(metadata={"intent": "i-1"})
+    log.sent("i-1", command)
+    log.heard("i-1", log.executed(command, only="event reply"))
+    log.event_again(command)
+    log.fault("rewind", "hit", partition=0, to=0, **{"from": 1})
+    assert found(log.audit()) == [("duplicate_charge", "crash_redelivery", 1)]
+
+
+def test_command_outside_the_rewound_range_is_a_crash_redelivery() -> None:
+    """A rewind of other offsets is not to blame: `from` itself is not delivered again."""
+    log = WrittenLog("at-least-once")
+    log.meant("i-1")
+    log.meant("i-2")
+    first, second = (log.command(f"k{n}", metadata={"intent": f"i-{n}"}) for n in (1, 2))
+    for n, command in ((1, first), (2, second)):
+        log.sent(f"i-{n}", command)
+        log.heard(f"i-{n}", log.executed(command, only="event reply"))
+    log.fault("rewind", "hit", partition=0, to=0, **{"from": 1})
+    log.event_again(second)
+    assert found(log.audit()) == [("duplicate_charge", "crash_redelivery", 1)]
+
+
+def test_all_three_causes_of_one_intent_are_counted_apart() -> None:
+    """A retry, a crash and a rewind on one intent are three duplicates with three causes."""
+    log = WrittenLog("at-least-once")
+    log.meant("i-1")
+    first = log.command("k1", metadata={"intent": "i-1"})
+    log.sent("i-1", first)
+    log.executed(first, only="event reply")
+    second = log.command("k2", metadata={"intent": "i-1"})
+    log.sent("i-1", second, 2)
+    log.executed(second, only="event reply")
+    log.event_again(second)
+    log.fault("rewind", "hit", partition=0, to=0, **{"from": 1})
+    log.event_again(first)
+    report = log.audit()
+    assert report.counts.duplicates == {"client_retry": 1, "crash_redelivery": 1, "rewind": 1}
+    assert report.counts.overcharged == {"eur": 1500}
+
+
+def test_second_capture_and_second_refund_are_told_apart_from_charges() -> None:
+    """A refund executed twice gave money back twice; it is not counted as overcharged."""
+    log = WrittenLog("deduplicated")
+    bought = log.command("k1")
+    log.executed(bought)
+    back = log.command("k2", "refund.create", charge_id=bought.charge_id, amount=100)
+    log.executed(back)
+    log.event_again(back)
+    report = log.audit()
+    assert found(report) == [("duplicate_charge", "crash_redelivery", 1)]
+    assert (report.counts.overcharged, report.counts.overrefunded) == ({}, {"eur": 100})
+
+
+def test_decline_then_success_is_no_duplicate() -> None:
+    """A declined card and then another one under a new key moved money once."""
+    log = WrittenLog()
+    log.meant("i-1")
+    for attempt, card in enumerate(("pm_card_declined", "pm_card_visa"), start=1):
+        command = log.command(f"k{attempt}", payment_method=card, metadata={"intent": "i-1"})
+        log.sent("i-1", command, attempt)
+        log.heard("i-1", log.executed(command), attempt)
+    assert found(log.audit()) == []
+
+
+def test_authorization_and_its_capture_are_two_intents() -> None:
+    """Holding and then taking the same money is one purchase done right."""
+    log = WrittenLog()
+    held = log.command("k1", capture=False)
+    log.executed(held)
+    log.executed(log.command("k2", "charge.capture", charge_id=held.charge_id))
+    report = log.audit()
+    assert found(report) == []
+    assert report.counts.events == {"charge.authorized": 1, "charge.captured": 1}
+
+
+def test_replayed_answer_is_no_duplicate() -> None:
+    """A retry that is answered from the key record executes nothing."""
+    log = WrittenLog()
+    answer = log.executed(log.command("k"))
+    log.reply(log.command("k"), answer["status"], answer["body"], replayed=True)
+    report = log.audit()
+    assert (found(report), report.verdict) == ([], "valid")
+
+
+def test_key_used_again_after_its_life_is_a_new_request() -> None:
+    """Without a history a key means one thing only while it lives."""
+    log = WrittenLog(ttl_ms=1_000)
+    log.executed(log.command("k"))
+    log.now += 1_000
+    log.executed(log.command("k"))
+    report = log.audit()
+    assert found(report) == []
+    assert report.counts.intents == 2
+
+
+def test_key_used_again_after_its_life_for_the_same_intent_is_a_client_retry() -> None:
+    """With a history the customer's intent counts: paid once in mind, twice in fact."""
+    log = WrittenLog(ttl_ms=1_000)
+    log.meant("i-1")
+    for attempt in (1, 2):
+        command = log.command("k", metadata={"intent": "i-1"})
+        log.sent("i-1", command, attempt)
+        log.heard("i-1", log.executed(command), attempt)
+        log.now += 1_000
+    assert found(log.audit()) == [("duplicate_charge", "client_retry", 1)]
+
+
+def test_copy_of_a_command_that_is_answered_again_is_no_duplicate() -> None:
+    """The same command appended twice and executed once is how redelivery should look."""
+    log = WrittenLog()
+    command = log.command("k")
+    answer = log.executed(command)
+    log.reply(log.again(command), answer["status"], answer["body"])
+    assert found(log.audit()) == []
