@@ -55,11 +55,11 @@ def client_options(connection: KafkaConnection) -> dict[str, Any]:
 
 
 class LogWatch:
-    """`async with LogWatch(connection, namespace, partitions) as log:`"""
+    """`async with LogWatch(connection, namespace) as log:`; the namespace's topics must be there."""
 
-    def __init__(self, connection: KafkaConnection, namespace: str, partitions: int) -> None:
+    def __init__(self, connection: KafkaConnection, namespace: str) -> None:
         self.namespace = namespace
-        self.partitions = range(partitions)
+        self.partitions = range(0)
         self._options = client_options(connection)
         self._group = processor_group(namespace)
         self._committed = self._consumer("read_committed")
@@ -69,6 +69,8 @@ class LogWatch:
 
     async def __aenter__(self) -> Self:
         await asyncio.gather(self._committed.start(), self._uncommitted.start(), self._admin.start())
+        (topic,) = await self._admin.describe_topics([topic_name(self.namespace, "commands")])
+        self.partitions = range(len(topic["partitions"]))
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -22,6 +22,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 Direction = Literal["request", "response"]
 Manner = Literal["reset", "silence"]
@@ -72,14 +73,22 @@ class HttpLossProxy:
         self.name = name
         self.host = host
         self.port = port
+        self.url = ""  # where customers connect, once started
         self._losses: list[Loss] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    def before(cls, name: str, url: str) -> "HttpLossProxy":
+        """The proxy of the gateway at this URL."""
+        parts = urlsplit(url)
+        return cls(name, parts.hostname or "127.0.0.1", parts.port or 80)
 
     async def start(self) -> tuple[str, int]:
         """Returns the host and port customers connect to."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         host, port = self._server.sockets[0].getsockname()[:2]
+        self.url = f"http://{host}:{port}"
         return str(host), int(port)
 
     async def stop(self) -> None:

@@ -1,0 +1,65 @@
+"""Where a run takes place: a stack of its own, started for it, or one that somebody runs already.
+
+In:      StackOptions, or the stack.json of a running stack.
+Out:     `Place`: addresses, API keys, and how faults reach the processes.
+Errors:  Failure, one sentence, when it cannot be started or is not there.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from events.connection import KafkaConnection
+from events.guarantees import Guarantee
+from simulator.faults.base import Processes
+from simulator.stack import Stack
+from simulator.stack_files import read_stack
+from simulator.stack_options import StackOptions, kafka_connection
+from simulator.vandal_access import OwnProcesses, TargetProcesses
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Place:
+    connection: KafkaConnection
+    namespace: str
+    guarantee: Guarantee
+    gateway_urls: Sequence[str]
+    api_keys: Mapping[str, str]
+    ledger_url: str | None
+    processes: Processes
+    salt: str  # for the names of intents, where earlier runs may have left theirs
+
+
+@asynccontextmanager
+async def own_place(options: StackOptions, progress: Say, report: Say) -> AsyncIterator[Place]:
+    """A stack for this run alone; stopped at the end."""
+    async with Stack(options, progress, report) as stack:
+        yield Place(
+            connection=stack.connection,
+            namespace=stack.namespace,
+            guarantee=Guarantee(stack.guarantee),
+            gateway_urls=tuple(stack.gateway_urls),
+            api_keys=stack.api_keys,
+            ledger_url=stack.ledger_url,
+            processes=OwnProcesses(stack),
+            salt="",
+        )
+
+
+@asynccontextmanager
+async def target_place(stack_file: Path, security: Path | None, salt: str) -> AsyncIterator[Place]:
+    """Somebody's running stack; left as it was found."""
+    stack = read_stack(stack_file)
+    yield Place(
+        connection=kafka_connection(stack["kafka"]["bootstrap_servers"], security),
+        namespace=stack["namespace"],
+        guarantee=Guarantee(stack["guarantee"]),
+        gateway_urls=tuple(stack["gateway_urls"]),
+        api_keys=stack["api_keys"],
+        ledger_url=stack["ledger_url"],
+        processes=TargetProcesses(stack_file),
+        salt=salt,
+    )

@@ -1,0 +1,234 @@
+"""One run: customers pay, vandals break things, everything settles, and the log is audited.
+
+In:      RunOptions; where progress is told; a request to stop.
+Out:     DIR/history.jsonl, DIR/report.json; a RunResult.
+Units:   seconds in fields ending _s; instants in Unix milliseconds.
+Errors:  Failure, one sentence, when the run cannot take place. What goes wrong in it is the audit's to judge.
+Source:  CONTRACT, `payonce simulate`.
+"""
+
+import asyncio
+import json
+import platform
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from events.options import duration_ms
+from simulator import faults
+from simulator.audit.report import Report
+from simulator.audit_run import audit_namespace
+from simulator.faults.base import Scene
+from simulator.faults.plan import plan_strikes
+from simulator.faults.vandals import Vandals
+from simulator.history import HistoryWriter, read_history
+from simulator.log_watch import LogWatch
+from simulator.place import Place, own_place, target_place
+from simulator.proxy.http import HttpLossProxy
+from simulator.settle import settle
+from simulator.stack_options import StackOptions
+from simulator.workload.load import Door, Load, now_ms
+from simulator.workload.plan import plan_purchases
+from simulator.workload.summary import fault_summary, load_summary
+from simulator.workload.tally import Tally
+
+GRACE_S = 30.0  # how long a customer may still be there after the last one came: a few patiences and backoffs
+TELL_EVERY_S = 1.0
+SCENARIO = "checkout"
+
+
+class Narrator(Protocol):
+    def progress(self, sentence: str) -> None:
+        """What passes."""
+
+    def line(self, sentence: str) -> None:
+        """What stays."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    stack: StackOptions
+    seed: int
+    rate_per_s: float
+    duration_s: float
+    target: Path | None = None
+    faults: tuple[str, ...] = tuple(faults.BY_NAME)
+
+    @property
+    def dir(self) -> Path:
+        return self.stack.dir
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What is left of a run; `summary` is report.json."""
+
+    report: Report
+    summary: dict[str, Any] = field(repr=False)
+    interrupted: bool
+
+    @property
+    def guarantee(self) -> str:
+        return str(self.summary["run"]["guarantee"])
+
+
+async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event) -> RunResult:
+    """Everything from the first process started to report.json written; `stopping` ends the load early."""
+    options.dir.mkdir(parents=True, exist_ok=True)
+    history_path, report_path = options.dir / "history.jsonl", options.dir / "report.json"
+    for old in (history_path, report_path):
+        old.unlink(missing_ok=True)
+    began = time.monotonic()
+    async with _place(options, tell) as place, LogWatch(place.connection, place.namespace) as log:
+        ready = time.monotonic()
+        run = _run_line(options, place, log)
+        with HistoryWriter(history_path) as history:
+            history.write(run)
+            tally, vandals = await _let_loose(options, place, log, history, tell, stopping)
+        door = Door.at("gateway 0", place.gateway_urls[0])
+        unsettled = await settle(log, door, place.api_keys, tell.progress)
+        for reason in unsettled:
+            tell.line(reason)
+        tell.progress("auditing the log")
+        settled = time.monotonic()
+        report = await audit_namespace(
+            place.connection,
+            place.namespace,
+            guarantee=place.guarantee,
+            history=read_history(history_path),
+            ledger_url=place.ledger_url,
+        )
+        audited = time.monotonic()
+    summary = {
+        "schema": 1,
+        "run": {name: value for name, value in run.items() if name != "kind"},
+        "load": load_summary(tally),
+        "faults": fault_summary(vandals.injected, vandals.bitten),
+        "unsettled": unsettled,
+        "interrupted": stopping.is_set(),
+        "took_s": {
+            "start": round(ready - began, 1),
+            "load_and_settle": round(settled - ready, 1),
+            "audit": round(audited - settled, 1),
+        },
+        "audit": report.to_json(),
+    }
+    report_path.write_text(json.dumps(summary, indent=2) + "\n")
+    return RunResult(report, summary, stopping.is_set())
+
+
+def read_result(path: Path) -> RunResult:
+    """A finished run from its report.json; raises OSError, KeyError, TypeError or ValueError where it is
+    none.
+    """
+    summary = json.loads(path.read_text())
+    return RunResult(Report.from_json(summary["audit"]), summary, bool(summary["interrupted"]))
+
+
+@asynccontextmanager
+async def _place(options: RunOptions, tell: Narrator) -> AsyncIterator[Place]:
+    """The target, or a stack whose directory begins empty: an earlier run's log is none of this run's
+    business.
+    """
+    mark = f"{int(time.time()):x}"
+    if options.target is not None:
+        async with target_place(options.target, options.stack.kafka_security, mark) as place:
+            yield place
+        return
+    directory = options.dir / "stack"
+    shutil.rmtree(directory, ignore_errors=True)
+    stack = replace(options.stack, dir=directory)
+    if stack.kafka not in ("embedded", "docker"):
+        stack = replace(stack, namespace=f"{stack.namespace}-{mark}")  # a cluster outlives the run
+    async with own_place(stack, tell.progress, lambda _: None) as place:
+        yield place
+
+
+def _run_line(options: RunOptions, place: Place, log: LogWatch) -> dict[str, Any]:
+    return {
+        "kind": "run",
+        "seed": options.seed,
+        "guarantee": place.guarantee.value,
+        "namespace": place.namespace,
+        "scenario": SCENARIO,
+        "rate_per_s": options.rate_per_s,
+        "duration_s": options.duration_s,
+        "faults": list(options.faults),
+        "key_ttl_ms": duration_ms(options.stack.key_ttl),
+        "partitions": len(log.partitions),
+        "processors": len(place.processes.running("processor")),
+        "gateways": len(place.gateway_urls),
+        "versions": {"payonce": version("payonce"), "python": platform.python_version()},
+        "started_at": now_ms(),
+    }
+
+
+async def _let_loose(
+    options: RunOptions,
+    place: Place,
+    log: LogWatch,
+    history: HistoryWriter,
+    tell: Narrator,
+    stopping: asyncio.Event,
+) -> tuple[Tally, Vandals]:
+    """Customers through lossy proxies, vandals beside them; returns when both have gone."""
+    chosen = [faults.BY_NAME[name] for name in options.faults]
+    purchases = plan_purchases(
+        options.seed, options.rate_per_s, options.duration_s * 1_000.0, sorted(place.api_keys), place.salt
+    )
+    strikes = plan_strikes(options.seed, options.duration_s, chosen)
+    async with _proxies(place) as proxies:
+        doors = [Door.at(proxy.name, proxy.url) for proxy in proxies]
+        load = Load(options.seed, doors, place.api_keys, history.write)
+        scene = Scene(place.guarantee, place.processes, proxies, log, tell.line)
+        vandals = Vandals(options.seed, scene, faults.BY_NAME, history.write)
+        customers = asyncio.create_task(load.run(purchases, GRACE_S))
+        breaking = asyncio.create_task(vandals.run(strikes))
+        stop = asyncio.create_task(stopping.wait())
+        telling = asyncio.create_task(_tell_progress(options, load.tally, vandals, tell))
+        try:
+            await _first_end(customers, breaking, stop)
+        finally:
+            for task in (customers, breaking, stop, telling):
+                task.cancel()
+            await asyncio.gather(customers, breaking, stop, telling, return_exceptions=True)
+    return load.tally, vandals
+
+
+async def _first_end(
+    customers: asyncio.Task[None], breaking: asyncio.Task[None], stop: asyncio.Task[Any]
+) -> None:
+    """Until customers and vandals are both done, or somebody asks to stop; whatever failed is raised."""
+    both = asyncio.gather(customers, breaking)
+    await asyncio.wait({both, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if both.done():
+        both.result()
+
+
+@asynccontextmanager
+async def _proxies(place: Place) -> AsyncIterator[list[HttpLossProxy]]:
+    async with AsyncExitStack() as opened:
+        proxies = []
+        for index, url in enumerate(place.gateway_urls):
+            proxy = HttpLossProxy.before(f"gateway {index}", url)
+            await proxy.start()
+            opened.push_async_callback(proxy.stop)
+            proxies.append(proxy)
+        yield proxies
+
+
+async def _tell_progress(options: RunOptions, tally: Tally, vandals: Vandals, tell: Narrator) -> None:
+    began = time.monotonic()
+    while True:
+        elapsed_s = min(time.monotonic() - began, options.duration_s)
+        broken = ", ".join(f"{name} ×{count}" for name, count in sorted(vandals.bitten.items()))
+        tell.progress(
+            f"{options.stack.guarantee}: {elapsed_s:.0f} of {options.duration_s:.0f} s, "
+            f"{tally.settled} of {tally.intents} operations answered{'; ' + broken if broken else ''}"
+        )
+        await asyncio.sleep(TELL_EVERY_S)
