@@ -3,9 +3,12 @@
 In:      bytes from outside.
 Out:     `parse`: dicts, lists, strings, integers, floats, booleans and None; `canonical`: RFC 8785 bytes.
 Errors:  InvalidJson, its message one sentence for a person.
-Source:  RFC 8785 (JSON Canonicalization Scheme). orjson with sorted keys writes the same bytes for what this contract allows
-         (strings, booleans, null, integers below 2^53) at a seventh of the time, except that it sorts by code point where
-         the RFC sorts by UTF-16 unit: they part only above U+FFFF, where the `rfc8785` package, the oracle of the property
+Source:  RFC 8785 (JSON Canonicalization Scheme). orjson with sorted keys writes the same bytes for what this contract
+         allows
+         (strings, booleans, null, integers below 2^53) at a seventh of the time, except that it sorts by code point
+         where
+         the RFC sorts by UTF-16 unit: they part only above U+FFFF, where the `rfc8785` package, the oracle of the
+         property
          test, is used instead.
 
 Two members of one name: every fast parser keeps the last in silence. Here the text is parsed fast, written again and
@@ -19,9 +22,7 @@ from typing import Any, NoReturn
 import orjson
 import rfc8785
 
-_BEYOND_U_FFFF = re.compile(
-    rb"[\xf0-\xf4]"
-)  # the first bytes of four-byte UTF-8: only there do the two orders differ
+_BEYOND_U_FFFF = re.compile(rb"[\xf0-\xf4]")  # the first bytes of four-byte UTF-8: only there do the two orders differ
 
 
 class InvalidJson(ValueError):
@@ -31,7 +32,8 @@ class InvalidJson(ValueError):
 def parse(raw: bytes) -> Any:
     """The value of a strict JSON text; raises InvalidJson.
 
-    Refused: duplicate members at any depth, NaN and infinities, U+0000, lone surrogates, invalid UTF-8, a byte order mark,
+    Refused: duplicate members at any depth, NaN and infinities, U+0000, lone surrogates, invalid UTF-8, a byte order
+    mark,
     integers beyond 64 bits, nesting beyond what a reader can hold.
     """
     try:

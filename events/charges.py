@@ -1,6 +1,7 @@
 """Charges and refunds as clients see them, and the facts about them that stand on the log.
 
-Units:   amounts in minor units; `created_at` and `occurred_at` in Unix milliseconds: the partition's clock at the command.
+Units:   amounts in minor units; `created_at` and `occurred_at` in Unix milliseconds: the partition's clock at the
+         command.
 Source:  CONTRACT, "HTTP" (resources) and "The log" (`charges`).
 """
 
@@ -11,9 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from events.commands import PaymentMethod
 from events.money import Amount, Currency, Total
 
-ChargeStatus = Literal[
-    "authorized", "succeeded", "captured", "voided", "partially_refunded", "refunded", "declined"
-]
+ChargeStatus = Literal["authorized", "succeeded", "captured", "voided", "partially_refunded", "refunded", "declined"]
 EventType = Literal[
     "charge.succeeded",
     "charge.authorized",

@@ -3,8 +3,10 @@
 In:      one record's key, value and headers, and where it was read.
 Out:     ReceivedCommand, or Rejected with the reason that goes onto its dead letter.
 Errors:  none raised: whatever bytes stand on the log, there is an answer.
-Source:  CONTRACT, "The log": a command in the wrong partition, or whose record key is not its merchant's id, is dead-lettered
-         without a reply; a payload that breaks the HTTP rules is dead-lettered and, where `command_id` is readable, replied to.
+Source:  CONTRACT, "The log": a command in the wrong partition, or whose record key is not its merchant's id, is dead-
+         lettered
+         without a reply; a payload that breaks the HTTP rules is dead-lettered and, where `command_id` is readable,
+         replied to.
 Hot path: no models are made; a tuple per command, one parse, one hash.
 """
 
@@ -77,9 +79,7 @@ def decode_command(
     """What one record of `commands`, partition `partition` of `partitions`, asks for."""
     if value is None or len(value) > COMMAND_BYTES_MAX:
         reason = UNREADABLE if value is None else TOO_LARGE
-        return _rejected(
-            offset, timestamp, reason, "The record is not a command of at most 64 KiB.", None, headers
-        )
+        return _rejected(offset, timestamp, reason, "The record is not a command of at most 64 KiB.", None, headers)
     complaint = None
     try:
         command = parse(value)
@@ -88,9 +88,7 @@ def decode_command(
         complaint = str(error)
         command = _lenient(value)
     if not isinstance(command, dict):
-        return _rejected(
-            offset, timestamp, UNREADABLE, complaint or "The record is not a JSON object.", None, headers
-        )
+        return _rejected(offset, timestamp, UNREADABLE, complaint or "The record is not a JSON object.", None, headers)
     merchant_id = command.get("merchant_id")
     if not isinstance(merchant_id, str) or not is_merchant_id(merchant_id) or key != merchant_id.encode():
         return _rejected(
@@ -157,9 +155,7 @@ def _envelope_complaint(command: dict[str, Any]) -> str | None:
     if "idempotency_key" not in command:
         return "The member idempotency_key is required; null means none."
     idempotency_key = command["idempotency_key"]
-    if idempotency_key is not None and not (
-        isinstance(idempotency_key, str) and is_idempotency_key(idempotency_key)
-    ):
+    if idempotency_key is not None and not (isinstance(idempotency_key, str) and is_idempotency_key(idempotency_key)):
         return "The idempotency_key must be 1 to 255 printable ASCII characters, or null."
     if not _is_instant(command.get("issued_at")) or not _is_instant(command.get("deadline_at")):
         return "The members issued_at and deadline_at must be Unix milliseconds."

@@ -38,9 +38,7 @@ CODES: Final[dict[str, Code]] = {
         405, "Method not allowed", "This path does not answer to this method; see the Allow header."
     ),
     "body_too_large": Code(413, "Body too large", "The body may have at most 32 KiB."),
-    "command_too_large": Code(
-        413, "Command too large", "The request, written as a command, may have at most 64 KiB."
-    ),
+    "command_too_large": Code(413, "Command too large", "The request, written as a command, may have at most 64 KiB."),
     "unsupported_media_type": Code(415, "Unsupported media type", "The body must be application/json."),
     "too_many_requests": Code(429, "Too many requests", "Try again later."),
     "unavailable": Code(503, "Unavailable", "Nothing was sent; try again with the same idempotency key."),
@@ -52,9 +50,7 @@ CODES: Final[dict[str, Code]] = {
     "charge_not_found": Code(404, "Charge not found", "There is no such charge."),
     "charge_already_captured": Code(409, "Charge already captured", "The charge has been captured already."),
     "charge_already_voided": Code(409, "Charge already voided", "The charge has been voided."),
-    "charge_already_refunded": Code(
-        409, "Charge already refunded", "All that was captured has been refunded already."
-    ),
+    "charge_already_refunded": Code(409, "Charge already refunded", "All that was captured has been refunded already."),
     "charge_declined": Code(
         409, "Charge declined", "The charge was declined: there is nothing to capture, void or refund."
     ),
@@ -87,9 +83,7 @@ CODES: Final[dict[str, Code]] = {
         "The outcome is not known yet. Try again with the same idempotency key to find it out.",
     ),
     # reads
-    "cursor_not_found": Code(
-        404, "Cursor not found", "There is no charge with the id given as starting_after."
-    ),
+    "cursor_not_found": Code(404, "Cursor not found", "There is no charge with the id given as starting_after."),
     "idempotency_key_not_found": Code(
         404, "Idempotency key not found", "No command with this idempotency key has been seen."
     ),

@@ -2,7 +2,8 @@
 
 Units:   amounts in minor units; `issued_at` and `deadline_at` in Unix milliseconds, UTC.
 Errors:  InvalidPayload, whose detail is one sentence naming the member.
-Source:  CONTRACT, "HTTP" and "The log". `null` is allowed for optional members and means absent, but changes the fingerprint.
+Source:  CONTRACT, "HTTP" and "The log". `null` is allowed for optional members and means absent, but changes the
+         fingerprint.
 """
 
 from typing import Annotated, Any, Final, Literal

@@ -1,7 +1,8 @@
 """What makes two requests the same request.
 
 Out:     lower-case hex SHA-256 over the RFC 8785 form of `{type, payload as received}`.
-Source:  CONTRACT, "HTTP": no defaults filled in; an empty body is `{}`; member order, white space and escapes do not matter;
+Source:  CONTRACT, "HTTP": no defaults filled in; an empty body is `{}`; member order, white space and escapes do not
+         matter;
          absent, null and an explicit default differ; no Unicode normalization.
 """
 

@@ -37,9 +37,7 @@ class PositionRecord(_Value):
 
     position: Annotated[int, Field(ge=0)]
     clock: int
-    window_ms: Annotated[
-        int, Field(gt=0, description="how long a key is valid; fixed when the namespace is created")
-    ]
+    window_ms: Annotated[int, Field(gt=0, description="how long a key is valid; fixed when the namespace is created")]
 
 
 class KeyCommand(_Value):

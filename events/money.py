@@ -2,7 +2,8 @@
 
 Units:   minor units of the currency (cents, or the unit itself where the currency has none).
 Errors:  pydantic's, worded for a person.
-Source:  ISO 4217 list one (January 2026): the currencies of countries. Funds codes (bov, che, chw, clf, cou, mxv, usn, uyi, uyw),
+Source:  ISO 4217 list one (January 2026): the currencies of countries. Funds codes (bov, che, chw, clf, cou, mxv,
+         usn, uyi, uyw),
          metals, units of account and test codes are no money; of the X codes only xaf, xcd, xof and xpf are.
 """
 
@@ -35,6 +36,4 @@ Amount = Annotated[int, Field(strict=True, ge=AMOUNT_MIN, le=AMOUNT_MAX)]
 Total = Annotated[
     int, Field(strict=True, ge=0, le=AMOUNT_MAX)
 ]  # of one charge: what has moved so far, nothing included
-Currency = Annotated[
-    str, Field(strict=True, json_schema_extra={"enum": sorted(CURRENCIES)}), AfterValidator(_known)  # type: ignore[list-item]
-]
+Currency = Annotated[str, Field(strict=True, json_schema_extra={"enum": sorted(CURRENCIES)}), AfterValidator(_known)]

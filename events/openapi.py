@@ -113,9 +113,7 @@ def _reads() -> dict[str, Any]:
 def _operations() -> dict[str, Any]:
     return {
         "/healthz": _open("healthz", "Is the process alive?", _JSON, {"$ref": "#/components/schemas/Status"}),
-        "/readyz": _open(
-            "readyz", "Can it serve?", _JSON, {"$ref": "#/components/schemas/Status"}, (400, 503)
-        ),
+        "/readyz": _open("readyz", "Can it serve?", _JSON, {"$ref": "#/components/schemas/Status"}, (400, 503)),
         "/metrics": _open("metrics", "Prometheus metrics", "text/plain", {"type": "string"}),
         "/docs": _open("docs", "This document as a page", "text/html", {"type": "string"}),
         "/openapi.json": _open("openapi", "This document", _JSON, {"type": "object"}),

@@ -3,7 +3,8 @@
 In:      text, as a person or a container writes it.
 Out:     values; durations in milliseconds.
 Errors:  InvalidOption, one sentence.
-Source:  CONTRACT, "The command line": each option has an environment variable PAYONCE_<OPTION>; an unknown one is an error.
+Source:  CONTRACT, "The command line": each option has an environment variable PAYONCE_<OPTION>; an unknown one is an
+         error.
 """
 
 import difflib
@@ -43,9 +44,7 @@ OPTIONS: Final[dict[str, Option]] = {
         Option("merchants", "8", "N", "Merchants with an API key, where no key file is given."),
         Option("api-keys", None, "FILE", "JSON object of merchant id to API key."),
         Option("listen", None, "HOST:PORT", "Where the (first) gateway listens."),
-        Option(
-            "ledger-url", None, "URL", "SQLAlchemy URL of the ledger's database (default: SQLite in DIR)."
-        ),
+        Option("ledger-url", None, "URL", "SQLAlchemy URL of the ledger's database (default: SQLite in DIR)."),
         Option(
             "key-ttl",
             "24h",
@@ -77,9 +76,7 @@ ENVIRONMENT: Final = frozenset(option.environment for option in OPTIONS.values()
 
 _UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _DURATION = re.compile(r"(\d{1,12})(ms|s|m|h|d)\Z")
-_NAMESPACE = re.compile(
-    r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}\Z"
-)  # what Kafka allows, and room for the topic's own name
+_NAMESPACE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,199}\Z")  # what Kafka allows, and room for the topic's own name
 
 
 class InvalidOption(ValueError):

@@ -2,7 +2,8 @@
 
 In:      the record key's bytes, the number of partitions.
 Out:     the partition's number; equal to Java Kafka's for every key.
-Source:  apache/kafka `Utils.murmur2` and `BuiltInPartitioner.partitionForKey` (murmur2, seed 0x9747b28c, sign bit dropped).
+Source:  apache/kafka `Utils.murmur2` and `BuiltInPartitioner.partitionForKey` (murmur2, seed 0x9747b28c, sign bit
+         dropped).
          librdkafka differs unless told `partitioner=murmur2_random`.
 """
 

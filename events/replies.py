@@ -1,6 +1,7 @@
 """What stands in `replies`: the answer to one command, for the gateway that sent it.
 
-Source:  CONTRACT, "The log". Replies may repeat; those for one `command_id` are equal, except that `command_expired` may follow.
+Source:  CONTRACT, "The log". Replies may repeat; those for one `command_id` are equal, except that `command_expired`
+         may follow.
 """
 
 from typing import Annotated
