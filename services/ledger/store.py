@@ -165,7 +165,7 @@ class Store:
             raise Refused(f"The database is the ledger of the namespace {described.get('namespace')!r}.")
         if described.get("schema_version") != SCHEMA_VERSION or present != set(metadata.tables):
             return "the tables were of another version"
-        if dict(connection.execute(select(logs)).tuples().all()) != dict(log.topic_ids):
+        if dict(connection.execute(select(logs)).all()) != dict(log.topic_ids):
             return "the topics are others under the same names"
         stored = _positions(connection)
         if stored.keys() != log.starts.keys():
@@ -209,12 +209,12 @@ def _described(connection: Connection) -> dict[str, str]:
     columns = {column["name"] for column in inspect(connection).get_columns(meta.name)}
     if columns != set(meta.columns.keys()):
         return {}
-    return dict(connection.execute(select(meta)).tuples().all())
+    return dict(connection.execute(select(meta)).all())
 
 
 def _positions(connection: Connection) -> Positions:
     """All positions; in PostgreSQL they are the lock that two ledgers on one database queue for."""
-    rows = connection.execute(select(positions).with_for_update()).tuples()
+    rows = connection.execute(select(positions).with_for_update())
     return {TopicPartition(topic, partition): next_offset for topic, partition, next_offset in rows}
 
 
@@ -239,6 +239,6 @@ def _balances(connection: Connection, owners: list[tuple[str, str]]) -> dict[tup
     for at in range(0, len(owners), _ROWS_ASKED):
         asked = tuple_(balances.c.merchant_id, balances.c.currency).in_(owners[at : at + _ROWS_ASKED])
         query = select(balances.c.merchant_id, balances.c.currency, *columns).where(asked)
-        for merchant_id, currency, *totals in connection.execute(query).tuples():
+        for merchant_id, currency, *totals in connection.execute(query):
             found[merchant_id, currency] = Balance(*totals)
     return found

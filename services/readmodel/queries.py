@@ -90,11 +90,11 @@ class ReadModel:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def key(self, merchant_id: str, key: str, now_ms: int) -> dict[str, Any] | None:
-        """The life of a key; None when neither a command nor a record of it was ever seen."""
+        """The life of a key; None when neither a command nor an answer of it is known any more."""
         with self._connect() as connection:
             record = _one(connection, select(key_records).where(_has_key(key_records, merchant_id, key)))
             commands = _commands(connection, merchant_id, key)
-            if record is None and not commands:
+            if not commands and (record is None or record["operation"] is None):
                 return None
             partition = record["partition"] if record is not None else commands[0]["partition"]
             reached = _one(connection, select(processors).where(processors.c.partition == partition))
@@ -185,7 +185,7 @@ def _life(
     shown: Any = {}
     if state == "in_flight" and pending is not None:
         shown = {name: pending[name] for name in ("operation", "fingerprint", "command_id")}
-    elif record is not None:
+    elif record is not None and record["operation"] is not None:
         shown = record
     elif commands:
         shown = {name: commands[0][name] for name in ("operation", "fingerprint", "command_id")}
@@ -201,7 +201,7 @@ def _life(
         "command_id": shown.get("command_id"),
         "attempts": counts[0],
         "executions": counts[1],
-        "first_seen_at": commands[0]["appended_at"] if commands else None,
+        "first_seen_at": commands[0]["appended_at"] if commands else shown.get("completed_at"),
         "completed_at": shown.get("completed_at"),
         "expires_at": shown.get("expires_at"),
         "commands": [
