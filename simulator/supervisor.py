@@ -242,9 +242,7 @@ async def _answers_200(url: str) -> bool:
         async with asyncio.timeout(PROBE_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
             try:
-                writer.write(
-                    f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode()
-                )
+                writer.write(f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode())
                 status_line = await reader.readline()
             finally:
                 writer.close()
@@ -277,7 +275,5 @@ def _told(line: str) -> str:
         return line
     if not isinstance(entry, dict):
         return line
-    told = [
-        str(entry[name]) for name in ("event", "error", "detail", "reason", "exception") if entry.get(name)
-    ]
+    told = [str(entry[name]) for name in ("event", "why", "error", "detail", "reason", "exception") if entry.get(name)]
     return ": ".join(told) or line

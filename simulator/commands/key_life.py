@@ -1,7 +1,7 @@
 """The life of an idempotency key as the log alone tells it, without a gateway or a ledger to ask.
 
 In:      the committed records of `keys` and `commands`.
-Out:     per merchant, what GET /v1/idempotency-keys/{key} says, but for `executions`, which only `charges` tell.
+Out:     per merchant, what GET /v1/idempotency-keys/{key} says but `executions`, which `charges` tells.
 Source:  CONTRACT, "The log". A key is valid while its partition's clock < `expires_at`. Pure.
 """
 
@@ -12,14 +12,10 @@ if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
 
-def lives_from_log(
-    key: str, keys: "list[ConsumerRecord]", commands: "list[ConsumerRecord]"
-) -> dict[str, Any]:
+def lives_from_log(key: str, keys: "list[ConsumerRecord]", commands: "list[ConsumerRecord]") -> dict[str, Any]:
     """Fold the records of `keys` and `commands` into the life of one key, per merchant that used it."""
     lives: dict[str, Any] = {}
-    clocks = {
-        record.partition: json.loads(record.value)["clock"] for record in keys if record.key == b"@position"
-    }
+    clocks = {record.partition: json.loads(record.value)["clock"] for record in keys if record.key == b"@position"}
     for record in commands:
         command = json_object(record.value)
         if command.get("idempotency_key") == key and isinstance(command.get("merchant_id"), str):
