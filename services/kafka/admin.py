@@ -48,9 +48,7 @@ async def ensure_topics(cluster: Cluster, namespace: str, partitions: int) -> No
 
 async def require_transactions(cluster: Cluster) -> None:
     """Refuse a cluster without transaction.version 2: its late requests could end the wrong transaction."""
-    too_old = (
-        f"Kafka at {cluster.connection.bootstrap} is too old: exactly-once needs transaction.version 2 (4.0)"
-    )
+    too_old = f"Kafka at {cluster.connection.bootstrap} is too old: exactly-once needs transaction.version 2 (4.0)"
 
     async def ask() -> ApiVersionsResponse | None:
         served = await cluster.versions()
@@ -65,9 +63,7 @@ async def require_transactions(cluster: Cluster) -> None:
     features = {feature.name: int(feature.max_version_level) for feature in answer.finalized_features}
     level = features.get("transaction.version", 0)
     if level < 2:
-        raise Fatal(
-            f"{too_old}, and this one is set to transaction.version {level} (kafka-features.sh upgrades it)."
-        )
+        raise Fatal(f"{too_old}, and this one is set to transaction.version {level} (kafka-features.sh upgrades it).")
 
 
 async def _partition_counts(cluster: Cluster, names: list[str]) -> dict[str, int | None]:
@@ -94,8 +90,7 @@ async def _create(cluster: Cluster, missing: dict[str, Topic], partitions: int) 
                 replication_factor=_OF_THE_CLUSTER,
                 assignments=(),
                 configs=tuple(
-                    CreatableTopicConfig(name=setting, value=value)
-                    for setting, value in topic.created_with.items()
+                    CreatableTopicConfig(name=setting, value=value) for setting, value in topic.created_with.items()
                 ),
             )
             for name, topic in missing.items()
@@ -144,9 +139,7 @@ async def _check_settings(cluster: Cluster, names: dict[str, Topic]) -> None:
         for result in answer.results:
             if result.error_code != Code.none:
                 raise failure(result.error_code, Request.OTHER, f"the settings of {result.resource_name}")
-        return {
-            result.resource_name: {one.name: one.value for one in result.configs} for result in answer.results
-        }
+        return {result.resource_name: {one.name: one.value for one in result.configs} for result in answer.results}
 
     found = await ask_again(ask, ASKING_MS, "the settings of the topics")
     for name, topic in names.items():

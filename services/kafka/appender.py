@@ -94,9 +94,7 @@ class Appender:
         patience = Patience(within_ms)
         now_ms = time.time_ns() // 1_000_000
         pending = {
-            where: _Pending(self._batches(where, several, now_ms))
-            for where, several in records.items()
-            if several
+            where: _Pending(self._batches(where, several, now_ms)) for where, several in records.items() if several
         }
         while waiting := {where: one for where, one in pending.items() if one.batch is not None}:
             await self._round(waiting)
@@ -182,15 +180,12 @@ class Appender:
             acks=_ACKS_ALL,
             timeout=self._timeout,
             topic_data=tuple(
-                TopicProduceData(name=TopicName(name), partition_data=tuple(data))
-                for name, data in by_topic.items()
+                TopicProduceData(name=TopicName(name), partition_data=tuple(data)) for name, data in by_topic.items()
             ),
         )
 
 
-def _parcels(
-    led: Sequence[TopicPartition], waiting: dict[TopicPartition, _Pending]
-) -> Iterator[list[TopicPartition]]:
+def _parcels(led: Sequence[TopicPartition], waiting: dict[TopicPartition, _Pending]) -> Iterator[list[TopicPartition]]:
     """The partitions of one leader, cut so that no request grows beyond REQUEST_BYTES_MAX."""
     parcel: list[TopicPartition] = []
     size = 0

@@ -100,9 +100,7 @@ class Cluster:
         )
         answer = await self.ask(request, MetadataResponse)
         if answer.brokers:
-            self._addresses = {
-                int(broker.node_id): (broker.host, int(broker.port)) for broker in answer.brokers
-            }
+            self._addresses = {int(broker.node_id): (broker.host, int(broker.port)) for broker in answer.brokers}
         described = {str(topic.name): topic for topic in answer.topics}
         for name, topic in described.items():
             for partition in topic.partitions:
@@ -152,9 +150,7 @@ class Cluster:
     def forget_coordinator(self, of: CoordinatorOf, key: str) -> None:
         self._coordinators.pop((of, key), None)
 
-    async def call_coordinator(
-        self, of: CoordinatorOf, key: str, request: RequestPayload, response_type: type[R]
-    ) -> R:
+    async def call_coordinator(self, of: CoordinatorOf, key: str, request: RequestPayload, response_type: type[R]) -> R:
         """Ask the coordinator; one that cannot be reached or does not answer is forgotten."""
         node = await self.coordinator(of, key)
         try:

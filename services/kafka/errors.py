@@ -13,7 +13,7 @@ KafkaFailure
 """
 
 
-class KafkaFailure(Exception):  # noqa: N818  # its kinds say what to do, not that something is wrong
+class KafkaFailure(Exception):  # its kinds say what to do, not that something is wrong
     """The base of everything the log can refuse; never raised itself."""
 
     def __init__(self, message: str, *, code: int | None = None) -> None:

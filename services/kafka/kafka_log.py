@@ -28,9 +28,7 @@ _QUESTION_MS: Final = 15_000
 class KafkaLog:
     """Make one by `connect`. Readers, writers and memberships have their own connections: close them too."""
 
-    def __init__(
-        self, cluster: Cluster, connection: KafkaConnection, client_id: str, request_timeout_ms: int
-    ) -> None:
+    def __init__(self, cluster: Cluster, connection: KafkaConnection, client_id: str, request_timeout_ms: int) -> None:
         self.cluster = cluster
         self._connection = connection
         self._client_id = client_id
@@ -72,9 +70,7 @@ class KafkaLog:
         client_id = f"{self._client_id}-member"
         return KafkaMembership(self._another("group"), client_id, group, topic, session_timeout_ms)
 
-    async def stable_offsets(
-        self, group: str, topic: str, partitions: Sequence[int]
-    ) -> dict[int, int | None]:
+    async def stable_offsets(self, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int | None]:
         return await offsets.stable_offsets(self.cluster, group, topic, partitions)
 
     async def log_starts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

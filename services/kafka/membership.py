@@ -40,9 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 class KafkaMembership:
-    def __init__(
-        self, cluster: Cluster, client_id: str, group: str, topic: str, session_timeout_ms: int
-    ) -> None:
+    def __init__(self, cluster: Cluster, client_id: str, group: str, topic: str, session_timeout_ms: int) -> None:
         self._cluster = cluster
         self._group = group
         self._topic = topic

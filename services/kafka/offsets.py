@@ -26,9 +26,7 @@ _LATEST: Final = i64(-1)
 _NOT_SET: Final = -1
 
 
-async def stable_offsets(
-    cluster: Cluster, group: str, topic: str, partitions: Sequence[int]
-) -> dict[int, int | None]:
+async def stable_offsets(cluster: Cluster, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int | None]:
     """OffsetFetch with require_stable: 88 while an open transaction carries one of them."""
     if not partitions:
         return {}
@@ -57,9 +55,7 @@ async def stable_offsets(
                 cluster.forget_coordinator(CoordinatorOf.GROUP, group)
             raise failure(code, Request.OTHER, f"the offsets of group {group}")
         return {
-            int(one.partition_index): None
-            if int(one.committed_offset) == _NOT_SET
-            else int(one.committed_offset)
+            int(one.partition_index): None if int(one.committed_offset) == _NOT_SET else int(one.committed_offset)
             for one in found
         }
 
@@ -70,9 +66,7 @@ async def log_starts(cluster: Cluster, partitions: Sequence[TopicPartition]) -> 
     return await _list_offsets(cluster, partitions, _EARLIEST)
 
 
-async def high_watermarks(
-    cluster: Cluster, partitions: Sequence[TopicPartition]
-) -> dict[TopicPartition, int]:
+async def high_watermarks(cluster: Cluster, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
     return await _list_offsets(cluster, partitions, _LATEST)
 
 
@@ -86,9 +80,7 @@ async def _list_offsets(
         trouble: Retriable | Indefinite | None = None
         for leader, led in (await cluster.leaders(missing)).items():
             try:
-                answer = await cluster.call(
-                    leader, Lane.QUESTIONS, _request(led, timestamp), ListOffsetsResponse
-                )
+                answer = await cluster.call(leader, Lane.QUESTIONS, _request(led, timestamp), ListOffsetsResponse)
             except (Retriable, Indefinite) as error:
                 cluster.forget_leaders(led)
                 trouble = error
@@ -100,9 +92,7 @@ async def _list_offsets(
                         found[where] = int(one.offset)
                         missing.remove(where)
                         continue
-                    refusal = failure(
-                        one.error_code, Request.OTHER, f"the offsets of {where.topic} {where.partition}"
-                    )
+                    refusal = failure(one.error_code, Request.OTHER, f"the offsets of {where.topic} {where.partition}")
                     if kind(one.error_code) is not Kind.RETRIABLE:
                         raise refusal
                     cluster.forget_leaders((where,))
@@ -125,7 +115,6 @@ def _request(partitions: Sequence[TopicPartition], timestamp: i64) -> ListOffset
         replica_id=BrokerId(-1),
         isolation_level=i8(0),  # the high watermark; 1 would be the last stable offset
         topics=tuple(
-            ListOffsetsTopic(name=TopicName(name), partitions=tuple(several))
-            for name, several in by_topic.items()
+            ListOffsetsTopic(name=TopicName(name), partitions=tuple(several)) for name, several in by_topic.items()
         ),
     )

@@ -37,9 +37,7 @@ class PlainWriter:
         """Nothing of ours is open, so there is nothing to recover; a new producer id forgets what failed."""
         await self.start()
 
-    async def produce(
-        self, records: Mapping[TopicPartition, Sequence[Outgoing]]
-    ) -> dict[TopicPartition, int]:
+    async def produce(self, records: Mapping[TopicPartition, Sequence[Outgoing]]) -> dict[TopicPartition, int]:
         appender, self._appender = self._appender, None
         if appender is None:
             raise Abortable("a produce of this writer failed before: make a new one")
@@ -47,9 +45,7 @@ class PlainWriter:
         self._appender = appender
         return base_offsets
 
-    async def send_offsets(
-        self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment
-    ) -> None:
+    async def send_offsets(self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment) -> None:
         if not member.member_id or member.generation < 0:
             raise StaleGeneration("offsets without a member id and a generation would be checked by nobody")
         request = OffsetCommitRequest(
@@ -74,9 +70,7 @@ class PlainWriter:
         while True:
             trouble: KafkaFailure
             try:
-                answer = await self._cluster.call_coordinator(
-                    CoordinatorOf.GROUP, group, request, OffsetCommitResponse
-                )
+                answer = await self._cluster.call_coordinator(CoordinatorOf.GROUP, group, request, OffsetCommitResponse)
             except (Retriable, Indefinite) as error:
                 trouble = error  # the same offsets again are the same offsets
             else:

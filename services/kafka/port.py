@@ -88,14 +88,10 @@ class Writer(Protocol):
         whatever was open is ended, committed or not: the log tells.
         """
 
-    async def produce(
-        self, records: Mapping[TopicPartition, Sequence[Outgoing]]
-    ) -> dict[TopicPartition, int]:
+    async def produce(self, records: Mapping[TopicPartition, Sequence[Outgoing]]) -> dict[TopicPartition, int]:
         """Append whole batches, split by bytes; wait for every answer. Returns each first record's offset."""
 
-    async def send_offsets(
-        self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment
-    ) -> None:
+    async def send_offsets(self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment) -> None:
         """Add the group's offsets to the transaction, checked against the member id and generation given.
 
         An empty member id or a generation below 0 is refused here: the broker takes them as "do not check".
@@ -150,9 +146,7 @@ class Log(Protocol):
 
     async def membership(self, group: str, topic: str, session_timeout_ms: int) -> Membership: ...
 
-    async def stable_offsets(
-        self, group: str, topic: str, partitions: Sequence[int]
-    ) -> dict[int, int | None]:
+    async def stable_offsets(self, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int | None]:
         """The group's offsets once no open transaction carries any (require_stable); None: never set."""
 
     async def log_starts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]: ...

@@ -176,9 +176,7 @@ def _size(key: bytes | None, value: bytes | None, headers: Headers) -> int:
     return len(key or b"") + len(value or b"") + sum(len(one) for _, one in headers) + _OVERHEAD_BYTES
 
 
-def _fail(
-    sends: Sequence[_Send] | deque[_Send], error: Retriable | Indefinite | Fatal | KafkaFailure
-) -> None:
+def _fail(sends: Sequence[_Send] | deque[_Send], error: Retriable | Indefinite | Fatal | KafkaFailure) -> None:
     for one in sends:
         if not one.done.done():
             one.done.set_exception(error)

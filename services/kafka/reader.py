@@ -24,6 +24,7 @@ from services.kafka.security import bootstrap, security
 
 # A new fetch waits behind an idle one: this is what a resumed or newly assigned partition may have to wait.
 FETCH_WAIT_MS: Final = 100
+_LOOK_MS: Final = 25  # aiokafka waits on where only a marker came; a restore that ends in one should not
 PARTITION_BYTES: Final = 1024 * 1024
 REQUEST_TIMEOUT_MS: Final = 5_000
 _REFUSED: Final = (
@@ -77,6 +78,20 @@ class KafkaReader:
         self._consumer.resume(*map(_theirs, partitions))
 
     async def fetch(self, max_wait_ms: int) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Also returns, with nothing, as soon as a position has moved past markers or aborted records alone."""
+        before = self._positions()
+        left_ms = max_wait_ms
+        while True:
+            fetched = await self._fetch(min(left_ms, _LOOK_MS))
+            left_ms -= _LOOK_MS
+            if fetched or left_ms <= 0 or self._positions() != before:
+                return fetched
+
+    def _positions(self) -> list[int | None]:
+        states = self._consumer._subscription.subscription.assignment._tp_state.values()
+        return [state._position for state in states]
+
+    async def _fetch(self, max_wait_ms: int) -> Mapping[TopicPartition, Sequence[Record]]:
         try:
             fetched: dict[Any, list[Record]] = await self._consumer.getmany(timeout_ms=max_wait_ms)
         except aiokafka_errors.OffsetOutOfRangeError as error:

@@ -70,9 +70,7 @@ class _Message:
 
     def build_request_header(self, correlation_id: int, client_id: str) -> _Bytes:
         name = client_id.encode()
-        head = struct.pack(
-            ">hhih", self._request.__api_key__, self._request.__version__, correlation_id, len(name)
-        )
+        head = struct.pack(">hhih", self._request.__api_key__, self._request.__version__, correlation_id, len(name))
         return _Bytes(head + name + (b"\0" if self._request.__flexible__ else b""))
 
     def encode(self) -> bytes:

@@ -74,16 +74,12 @@ class TransactionalWriter:
         self._state = _State.UNCERTAIN
         await self._init_producer_id(self._producer_id, self._epoch)
 
-    async def produce(
-        self, records: Mapping[TopicPartition, Sequence[Outgoing]]
-    ) -> dict[TopicPartition, int]:
+    async def produce(self, records: Mapping[TopicPartition, Sequence[Outgoing]]) -> dict[TopicPartition, int]:
         with self._step():
             # Longer than the transaction may last there is nothing to be patient for.
             return await self._appender.append(records, self._timeout_ms)
 
-    async def send_offsets(
-        self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment
-    ) -> None:
+    async def send_offsets(self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment) -> None:
         if not member.member_id or member.generation < 0:
             raise StaleGeneration("offsets without a member id and a generation would be checked by nobody")
         with self._step():
@@ -117,9 +113,7 @@ class TransactionalWriter:
     def _step(self, *, aborting: bool = False) -> Iterator[None]:
         """Whatever ends a step early, a cancellation too, leaves a transaction that must not be committed."""
         if not aborting and self._state not in (_State.READY, _State.OPEN):
-            raise Abortable(
-                f"the transaction before ended badly ({self._state.name.lower()}): abort or recover first"
-            )
+            raise Abortable(f"the transaction before ended badly ({self._state.name.lower()}): abort or recover first")
         self._state = _State.OPEN
         try:
             yield
@@ -155,9 +149,7 @@ class TransactionalWriter:
                 raise Retriable(f"no producer id within {ASKING_MS / 1000:g} s: {trouble}", code=trouble.code)
             await patience.pause()
 
-    async def _send_offsets(
-        self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment
-    ) -> None:
+    async def _send_offsets(self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment) -> None:
         request = TxnOffsetCommitRequest(
             transactional_id=TransactionalId(self._transactional_id),
             group_id=GroupId(group),
