@@ -26,7 +26,5 @@ def make_broker(
 ) -> Broker:
     """The broker that `--kafka` names; `embedded` writes below DIRECTORY/broker."""
     if kind == "embedded":
-        return EmbeddedBroker(
-            directory / "broker", proxy_address=proxy_address, profile=profile, progress=progress
-        )
+        return EmbeddedBroker(directory / "broker", proxy_address=proxy_address, profile=profile, progress=progress)
     raise BrokerUnavailable(f"--kafka {kind}: only `embedded` is known.")

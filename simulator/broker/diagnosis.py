@@ -32,7 +32,8 @@ def why_it_ended(exit_code: int, log_path: Path, log_start: int) -> BrokerUnavai
         ports = sorted(set(re.findall(r"127\.0\.0\.1:(\d+)|port (\d+)", text)))
         named = ", ".join(number for pair in ports for number in pair if number)
         return PortTaken(
-            f"Another program listens on a port of the broker ({named or 'see the log'}): stop it and start again; {where}."
+            f"Another program listens on a port of the broker ({named or 'see the log'}): "
+            f"stop it and start again; {where}."
         )
     if "Failed to acquire lock on file" in text:
         return BrokerUnavailable(
@@ -46,9 +47,7 @@ def why_it_ended(exit_code: int, log_path: Path, log_start: int) -> BrokerUnavai
 
 def disk_full(folder: Path) -> BrokerUnavailable:
     """The sentence for a full disk."""
-    return BrokerUnavailable(
-        f"The disk of {folder} is full: free some space, or take another folder with --dir."
-    )
+    return BrokerUnavailable(f"The disk of {folder} is full: free some space, or take another folder with --dir.")
 
 
 @contextmanager

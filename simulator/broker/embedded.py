@@ -9,11 +9,11 @@ Source:  DESIGN, "Where Kafka comes from".
 
 import signal
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from simulator.broker import diagnosis, java, settings
+from simulator.broker import archive, diagnosis, java, settings
 from simulator.broker.errors import BrokerUnavailable
 from simulator.broker.installation import Installation, install
 from simulator.broker.jars import MAVEN_CENTRAL, cache_home
@@ -29,6 +29,7 @@ _START_TIMEOUT_S = 60.0
 _STOP_GRACE_S = 10.0
 _PROBE_EVERY_S = 0.02
 _PORT_ATTEMPTS = 3
+_PORT_PAUSE_S = 0.2
 
 
 class EmbeddedBroker:
@@ -54,6 +55,7 @@ class EmbeddedBroker:
         self._cache = cache or cache_home()
         self._repository = repository
         self._progress = progress
+        self._jvm_flags: Sequence[str] = ()
         self._process: GuardedProcess | None = None
         self._ports = ReservedPorts(4)
 
@@ -86,19 +88,19 @@ class EmbeddedBroker:
         """Returns once it serves. A fresh folder is formatted, a used one goes on where it was."""
         if self.alive():
             return
-        installation = install(self._cache, self._repository, self._progress)
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
+        installation = install(self._cache, self._repository, self._progress, _learn_from)
+        for attempts_left in reversed(range(_PORT_ATTEMPTS)):
             try:
-                self._start_once(installation)
+                self._start_from(installation)
             except diagnosis.PortTaken:
-                # The first start may take other ports; afterwards clients know these, so only waiting can help.
-                if attempt == _PORT_ATTEMPTS:
+                # Clients know these ports, so only waiting can help: for one that its last user is letting go.
+                if not attempts_left:
                     raise
-                time.sleep(0.2)
+                time.sleep(_PORT_PAUSE_S)
             else:
                 return
 
-    def _start_once(self, installation: Installation) -> None:
+    def _start_from(self, installation: Installation) -> None:
         with diagnosis.disk_in_words(self._directory):
             self._write_files(installation)
             log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
@@ -109,6 +111,7 @@ class EmbeddedBroker:
             profile=self._profile,
             flags=[
                 *installation.archive_flags,
+                *self._jvm_flags,
                 f"-Dlog4j2.configurationFile={self._directory / 'log4j2.properties'}",
             ],
         )
@@ -177,3 +180,17 @@ class EmbeddedBroker:
         with suppress(ProcessLookupError):
             self.stop()
         self._ports.release()
+
+
+def _learn_from(installation: Installation) -> archive.StartWith:
+    @contextmanager
+    def start_with(folder: Path, jvm_flags: Sequence[str]) -> Iterator[str]:
+        broker = EmbeddedBroker(folder)
+        broker._jvm_flags = jvm_flags
+        try:
+            broker._start_from(installation)
+            yield broker.bootstrap_servers
+        finally:
+            broker.close()
+
+    return start_with

@@ -51,9 +51,7 @@ def pinned() -> tuple[tuple[Jar, ...], str]:
     text = LOCK_FILE.read_text()
     jars = tuple(
         Jar(sha256, int(size), coordinate)
-        for sha256, size, coordinate in (
-            line.split() for line in text.splitlines() if not line.startswith("#")
-        )
+        for sha256, size, coordinate in (line.split() for line in text.splitlines() if not line.startswith("#"))
     )
     return jars, hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -107,15 +105,11 @@ def _is_sound(path: Path, jar: Jar) -> bool:
         return False
 
 
-def _fetch_into(
-    folder: Path, jars: Sequence[Jar], damaged: Sequence[Jar], repository: str, progress: Progress
-) -> None:
+def _fetch_into(folder: Path, jars: Sequence[Jar], damaged: Sequence[Jar], repository: str, progress: Progress) -> None:
     with tempfile.TemporaryDirectory(prefix="fetching-", dir=folder.parent) as temporary:
         fetched = Path(temporary) / "jars"
         fetched.mkdir()
-        for path, jar in zip(
-            _download(Path(temporary) / "m2", damaged, repository, progress), damaged, strict=True
-        ):
+        for path, jar in zip(_download(Path(temporary) / "m2", damaged, repository, progress), damaged, strict=True):
             if not _is_sound(path, jar):
                 raise BrokerUnavailable(
                     f"{repository} served a {jar.file_name} that is not the one pinned in {LOCK_FILE.name}: "

@@ -82,8 +82,7 @@ def server_properties(
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": listeners[0].name,
         "listeners": ",".join(
-            [f"{each.name}://{host}:{each.port}" for each in listeners]
-            + [f"CONTROLLER://{host}:{controller_port}"]
+            [f"{each.name}://{host}:{each.port}" for each in listeners] + [f"CONTROLLER://{host}:{controller_port}"]
         ),
         "advertised.listeners": ",".join(f"{each.name}://{each.advertised}" for each in listeners),
         "listener.security.protocol.map": ",".join(
@@ -102,7 +101,5 @@ def fresh_identity() -> str:
 def _random_uuid() -> str:
     while True:
         text = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
-        if not text.startswith(
-            "-"
-        ):  # Kafka's own tools would take it for an option, so Kafka makes none like it
+        if not text.startswith("-"):  # Kafka's own tools would take it for an option, so Kafka makes none like it
             return text

@@ -26,8 +26,6 @@ async def test_shared_broker_serves_a_transaction(kafka: EmbeddedBroker, namespa
     )
     await consumer.start()
     consumer.assign([TopicPartition(topic, 0)])
-    record = await wait_until(
-        consumer.getone, timeout_s=10, message="the committed record was not readable"
-    )
+    record = await wait_until(consumer.getone, timeout_s=10, message="the committed record was not readable")
     assert record.value == b"said"
     await consumer.stop()

@@ -65,9 +65,7 @@ class WrittenLog:
 
     # -- the log ----------------------------------------
 
-    def append(
-        self, topic: str, key: str | None, value: Any, *, fate: Fate = Fate.COMMITTED, headers: Any = ()
-    ) -> int:
+    def append(self, topic: str, key: str | None, value: Any, *, fate: Fate = Fate.COMMITTED, headers: Any = ()) -> int:
         self.now += 10
         entries = self.entries[topic]
         offset = entries[-1].offset + 1 if entries else self.starts.get(topic, 0)
@@ -285,9 +283,7 @@ class WrittenLog:
         """A customer means to do this once."""
         if operation == "charge.create":
             payload = {"amount": 500, "currency": "eur", "payment_method": "pm_card_visa", **payload}
-        self._line(
-            "intent", intent=intent, merchant_id=SHOP, operation=operation, payload=payload, persona="tester"
-        )
+        self._line("intent", intent=intent, merchant_id=SHOP, operation=operation, payload=payload, persona="tester")
 
     def sent(self, intent: str, asked: Asked, attempt: int = 1) -> None:
         """The customer's request that became this command."""
