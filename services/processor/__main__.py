@@ -1,0 +1,5 @@
+"""`python -m services.processor`"""
+
+from services.processor.main import main
+
+main()

@@ -1,0 +1,176 @@
+"""One turn of the loop, from records to work: decode, look up, expire, decide. Nothing is appended here.
+
+In:      records of `commands` in log order, the store as last committed, candidates for expiry.
+Out:     for each partition what is to be appended, what the store becomes, and where the partition stands then.
+Units:   offsets of `commands`; timestamps in Unix milliseconds.
+Errors:  none of the decisions' own: a record on which pure code fails is dead-lettered (services.processor.poison).
+Source:  DESIGN, "Per loop".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from services.kafka.port import Assignment, Outgoing, Record, TopicPartition
+from services.processor import poison
+from services.processor.domain.settling import Rules, Settled, Standing, decode, lookups, settle, settle_expiry
+from services.processor.domain.stored import restored
+from services.processor.expiry import Expiry
+from services.processor.holding import Holding
+from services.processor.position import position_entry
+from services.processor.store.port import KeyStore, Reach
+from services.processor.strategies import BaseOffsets, Work
+from services.processor.terms import Terms
+
+EXPIRED_MOST: Final = 1_000  # tombstones of one partition in one transaction: the commands behind them wait
+
+
+class Decoded(NamedTuple):
+    records: Sequence[Record]
+    commands: Sequence[Any] | None  # None where decoding failed: one record at a time, then
+    wanted: Sequence[bytes]  # store keys
+
+
+@dataclass(slots=True)
+class PartitionBatch:
+    keys: list[Outgoing]
+    charges: list[Outgoing]
+    replies: list[Outgoing]
+    dead_letters: list[Outgoing]
+    writes: dict[bytes, bytes | None]
+    standing: Standing
+    read_to: int
+    cursor: int
+    counts: Mapping[str, int]
+
+    def reach(self, terms: Terms, partition: int, base_offsets: BaseOffsets, before: Reach) -> Reach:
+        """How far the store reaches once this is in it. Our records may have others' aborted ones between
+        them, so the end may be said too low, which only means that a few of them are read once more."""
+        keys, charges = terms.where("keys", partition), terms.where("charges", partition)
+        return Reach(
+            base_offsets[keys] + len(self.keys) if keys in base_offsets else before.keys,
+            base_offsets[charges] + len(self.charges) if charges in base_offsets else before.charges,
+            self.cursor,
+        )
+
+
+@dataclass(slots=True)
+class Batch:
+    partitions: dict[int, PartitionBatch] = field(default_factory=dict)
+
+    def work(self, terms: Terms, member: Assignment) -> Work:
+        def of(name: str, attribute: str) -> dict[TopicPartition, Sequence[Outgoing]]:
+            appended = {one: getattr(settled, attribute) for one, settled in self.partitions.items()}
+            return {terms.where(name, one): records for one, records in appended.items() if records}
+
+        return Work(
+            keys=of("keys", "keys"),
+            charges=of("charges", "charges"),
+            replies=of("replies", "replies"),
+            dead_letters=of("dead-letters", "dead_letters"),
+            group=terms.group,
+            commands=terms.topic("commands"),
+            offsets={one: settled.read_to for one, settled in self.partitions.items()},
+            member=member,
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Of the whole transaction, by outcome."""
+        total: dict[str, int] = {}
+        for one in self.partitions.values():
+            for name, count in one.counts.items():
+                total[name] = total.get(name, 0) + count
+        return total
+
+
+def rules_for(terms: Terms, partition: int) -> Rules:
+    return Rules(terms.namespace, partition, terms.partitions, terms.window_ms, terms.guarantee, terms.bugs)
+
+
+def decode_each(terms: Terms, fetched: Mapping[int, Sequence[Record]]) -> dict[int, Decoded]:
+    """May run while the transaction before is on its way: needs no state."""
+    found: dict[int, Decoded] = {}
+    for partition, records in fetched.items():
+        rules = rules_for(terms, partition)
+        try:
+            commands = decode(rules, records)
+            found[partition] = Decoded(records, commands, lookups(rules, commands))
+        except Exception as error:  # whatever a bug raises; the culprit is found one by one
+            poison.noticed(partition, error)
+            found[partition] = Decoded(records, None, ())
+    return found
+
+
+def settle_batch(
+    terms: Terms, store: KeyStore, holdings: Mapping[int, Holding], decoded: Mapping[int, Decoded], expiry: Expiry
+) -> Batch | None:
+    """None when there is nothing to do: no commands, and no key whose window has passed."""
+    batch = Batch()
+    for partition, holding in holdings.items():
+        candidates = expiry.take(partition, holding.standing.clock, EXPIRED_MOST)
+        if candidates or partition in decoded:
+            batch.partitions[partition] = _settle_partition(
+                terms, store, partition, holding, decoded.get(partition), candidates, expiry.cursor(partition)
+            )
+    return batch if batch.partitions else None
+
+
+def _settle_partition(
+    terms: Terms,
+    store: KeyStore,
+    partition: int,
+    holding: Holding,
+    decoded: Decoded | None,
+    candidates: Sequence[Record],
+    cursor: int,
+) -> PartitionBatch:
+    rules = rules_for(terms, partition)
+    wanted = [key for one in candidates for key, _ in restored("keys", one)]
+    found: dict[bytes, bytes | None] = {**store.get(partition, [*wanted, *(decoded.wanted if decoded else ())])}
+    # Before the batch's own records, so that a key that is used again gets its new record after its tombstone.
+    tombstones, forgotten = settle_expiry(
+        rules, holding.standing, [(one.key, one.value) for one in candidates if one.key and one.value], found
+    )
+    for key in forgotten:
+        found.pop(key, None)
+    settled = _settle(rules, store, holding.standing, decoded, found)
+    made = PartitionBatch(
+        [*tombstones, *settled.keys],
+        settled.charges,
+        settled.replies,
+        settled.dead_letters,
+        {**forgotten, **settled.writes},
+        settled.standing,
+        holding.read_to,
+        cursor,
+        {
+            "executed": settled.executed,
+            "replayed": settled.replayed,
+            "refused": settled.refused,
+            "expired": settled.expired,
+            "dead": settled.dead,
+            "keys_expired": len(tombstones),
+        },
+    )
+    if terms.exactly_once:
+        _append_position(terms, made)
+    return made
+
+
+def _settle(
+    rules: Rules, store: KeyStore, standing: Standing, decoded: Decoded | None, found: Mapping[bytes, bytes | None]
+) -> Settled:
+    if decoded is not None and decoded.commands is not None:
+        try:
+            return settle(rules, standing, decoded.commands, found)
+        except Exception as error:  # whatever a bug raises; the culprit is found one by one
+            poison.noticed(rules.partition, error)
+    elif decoded is None:
+        return settle(rules, standing, [], found)
+    return poison.settle_singly(rules, standing, decoded.records, lambda keys: store.get(rules.partition, keys))
+
+
+def _append_position(terms: Terms, made: PartitionBatch) -> None:
+    record, key, value = position_entry(made.standing, terms.window_ms)
+    made.keys.append(record)
+    made.writes[key] = value

@@ -1,0 +1,37 @@
+"""The partitions this process holds: where each stands, how far it was read, and what stopped it.
+
+Units:   offsets of `commands`; timestamps in Unix milliseconds.
+Source:  DESIGN, "Exactly once": a timestamp far ahead of our own clock stops a partition, since one broker's
+         wrong clock must not expire every key.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from services.kafka.port import Assignment, Record
+from services.processor.domain.settling import Standing
+from services.processor.store.port import Reach
+
+AHEAD_MS_MAX: Final = 5 * 60_000
+
+
+@dataclass(slots=True)
+class Holding:
+    standing: Standing  # as committed
+    read_to: int  # the next offset of `commands` to read
+    reach: Reach  # of the store
+    ahead_ms: int | None = None  # the timestamp that stopped it
+
+
+def kept(held: Assignment | None, now: Assignment, partitions: frozenset[int]) -> frozenset[int]:
+    """Those of the partitions that nobody else can have owned since: same member, exactly one generation on."""
+    if held is None or held.member_id != now.member_id or now.generation != held.generation + 1:
+        return frozenset()
+    return partitions & now.partitions
+
+
+def too_far_ahead(records: Sequence[Record], now_ms: int) -> int | None:
+    """The highest timestamp among the records, if it is beyond belief."""
+    highest = max(record.timestamp for record in records)
+    return highest if highest > now_ms + AHEAD_MS_MAX else None

@@ -1,0 +1,131 @@
+"""Start the processor: read settings, wire, run until SIGTERM.
+
+Out:     exit codes: 0 clean stop, 1 Kafka is away for too long or its log does not fit, 2 usage, 4 fenced.
+Errors:  one sentence on stderr for each of them; whatever else is a bug and shows its traceback.
+Source:  CONTRACT, "The command line".
+"""
+
+import asyncio
+import gc
+import os
+import socket
+import sys
+from typing import Final
+
+import structlog
+import uvloop
+from pydantic import ValidationError
+
+from events.connection import InvalidConnection, KafkaConnection, connection
+from events.options import InvalidOption, refuse_unknown_environment
+from services import logs
+from services.kafka.errors import Fenced, KafkaFailure
+from services.kafka.kafka_log import KafkaLog
+from services.processor.app import make_app
+from services.processor.identity import Identity, IdentityTaken
+from services.processor.observer import Observer
+from services.processor.settings import Settings
+from services.processor.store.rocks import RocksStore, StoreBusy
+from services.processor.surroundings import RealSurroundings
+from services.processor.takeover import Refused
+from services.processor.worker import Worker
+
+# A batch makes some ten thousand tuples, none of them in a cycle: looking at them every 700 costs a tenth of
+# the throughput (docs/measurements.md). The imports never die and need no looking at.
+GC_THRESHOLDS: Final = (100_000, 20, 20)
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    logs.configure("processor")
+    try:
+        refuse_unknown_environment(os.environ)
+        settings = Settings()
+        kafka = connection(settings.kafka, settings.kafka_security.read_text() if settings.kafka_security else None)
+        listener = _listen(settings)
+        identity = Identity.claim(settings.dir)
+    except (InvalidOption, InvalidConnection, IdentityTaken) as error:
+        sys.exit(_refuse(str(error), 2))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "PAYONCE_" + "_".join(map(str, first["loc"])).upper().removeprefix("PAYONCE_")
+        sys.exit(_refuse(f"{name}: {first['msg'].removeprefix('Value error, ')}", 2))
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(_refuse(str(error), 2))
+    log.info("settings_loaded", identity=identity.name, **settings.model_dump(mode="json"))
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        sys.exit(runner.run(_serve(settings, kafka, listener, identity)))
+
+
+async def _serve(settings: Settings, to: KafkaConnection, listener: socket.socket | None, identity: Identity) -> int:
+    surroundings = RealSurroundings()
+    observer = Observer(surroundings, lambda: _say_ready(settings, listener))
+
+    async def work(stopped: asyncio.Event) -> None:
+        connecting = asyncio.ensure_future(_connect(settings, to, identity))
+        stopping = asyncio.ensure_future(stopped.wait())
+        await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not connecting.done():
+            connecting.cancel()
+            return
+        kafka = connecting.result()
+        store = RocksStore(settings.dir / "keys.rocksdb")
+        worker = Worker(kafka, store, settings.terms, surroundings, observer)
+        transactional_id = f"{settings.namespace}.processor.{identity.name}"
+        try:
+            await worker.run(transactional_id, identity.predecessor, identity.remember, stopped)
+        finally:
+            store.close()
+            await kafka.close()
+
+    try:
+        await make_app(settings.namespace, work, listener, observer).run()
+    except Fenced as error:
+        return _refuse(f"Another process has taken this one's identity; it must not be started again. ({error})", 4)
+    except Refused as error:
+        return _refuse(str(error), 2 if error.usage else 1)
+    except (KafkaFailure, StoreBusy) as error:
+        return _refuse(str(error), 1)
+    log.info("stopped")
+    return 0
+
+
+async def _connect(settings: Settings, to: KafkaConnection, identity: Identity) -> KafkaLog:
+    kafka = await KafkaLog.connect(to, client_id=f"payonce-processor-{identity.name[:8]}")
+    await kafka.ensure_topics(settings.namespace, settings.partitions)
+    return kafka
+
+
+def _listen(settings: Settings) -> socket.socket | None:
+    """Bound before anything else, so that a taken port is said at once and port 0 is known."""
+    if settings.listen is None:
+        return None
+    host, port = settings.listen
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise InvalidOption(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
+    return listener
+
+
+def _say_ready(settings: Settings, listener: socket.socket | None) -> None:
+    where = {} if listener is None else {"listen": "{}:{}".format(*listener.getsockname()[:2])}
+    log.info(
+        "ready",
+        namespace=settings.namespace,
+        partitions=settings.partitions,
+        guarantee=settings.guarantee,
+        pid=os.getpid(),
+        **where,
+    )
+
+
+def _refuse(sentence: str, code: int) -> int:
+    log.error("processor_refused", why=sentence)
+    return code

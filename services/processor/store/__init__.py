@@ -1,0 +1,1 @@
+"""Where a processor keeps what it knows of its partitions: a small port, on RocksDB and in memory."""

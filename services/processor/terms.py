@@ -1,0 +1,37 @@
+"""The terms a processor works under, fixed for its life.
+
+Units:   milliseconds.
+"""
+
+from typing import Final, NamedTuple
+
+from events.guarantees import Guarantee
+from events.topics import processor_group, topic_name
+from services.kafka.port import TopicPartition
+
+SESSION_TIMEOUT_MS: Final = 6_000  # the broker's own lower bound: a dead processor is missed after this
+TRANSACTION_TIMEOUT_MS: Final = 5_000  # below it: whoever takes over must not wait for the dead one's transaction
+
+
+class Terms(NamedTuple):
+    namespace: str
+    partitions: int
+    window_ms: int
+    guarantee: Guarantee = Guarantee.EXACTLY_ONCE
+    bugs: frozenset[str] = frozenset()
+    session_timeout_ms: int = SESSION_TIMEOUT_MS
+    transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS
+
+    @property
+    def exactly_once(self) -> bool:
+        return self.guarantee is Guarantee.EXACTLY_ONCE
+
+    @property
+    def group(self) -> str:
+        return processor_group(self.namespace)
+
+    def topic(self, name: str) -> str:
+        return topic_name(self.namespace, name)
+
+    def where(self, name: str, partition: int) -> TopicPartition:
+        return TopicPartition(topic_name(self.namespace, name), partition)

@@ -1,0 +1,280 @@
+"""The processor: one loop over all partitions it holds, one Kafka transaction for each turn of it.
+
+In:      `commands` of the partitions that the group gives us.
+Out:     `keys`, `charges`, `replies`, `dead-letters` and the group's offsets, tied together as the guarantee says.
+Units:   offsets; milliseconds.
+Errors:  Fenced, Fatal, Refused end it. Anything else from Kafka has one way back: end the transaction somehow,
+         forget everything speculative, take every partition over again, and let the log tell what happened.
+Source:  DESIGN, "Exactly once".
+
+While one transaction is on its way, the next batch is read and decoded; it is decided upon only when the one
+before is committed and its effects are in the store.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from services.kafka.errors import Fatal, Fenced, KafkaFailure, NotMember
+from services.kafka.port import Assignment, Log, Membership, Reader, Record, TopicPartition, Writer
+from services.processor.batch import Batch, Decoded, decode_each, settle_batch
+from services.processor.expiry import Expiry
+from services.processor.holding import AHEAD_MS_MAX, Holding, kept, too_far_ahead
+from services.processor.observer import Observer
+from services.processor.sabotage import broken
+from services.processor.store.port import Change, KeyStore
+from services.processor.strategies import STRATEGIES, Strategy
+from services.processor.surroundings import Surroundings
+from services.processor.takeover import Start, TakeOver
+from services.processor.terms import Terms
+
+IDLE_MS: Final = 50  # how long a rebalance or a stop may go unnoticed while no command comes
+WAIT_MS: Final = 100
+PAUSE_MS: Final = 200
+LOOK_AGAIN_MS: Final = 1_000  # at a partition whose timestamps were beyond belief
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    def __init__(
+        self, kafka: Log, store: KeyStore, terms: Terms, surroundings: Surroundings, observer: Observer
+    ) -> None:
+        self._kafka = kafka
+        self._store = store
+        self._terms = terms
+        self._surroundings = surroundings
+        self._observer = observer
+        self._holdings: dict[int, Holding] = {}
+        self._assignment: Assignment | None = None  # whose partitions we hold or take over
+        self._taking: asyncio.Task[dict[int, Start]] | None = None
+        self._sending: asyncio.Task[None] | None = None
+        self._looked_again_ms = 0.0
+
+    _reader: Reader
+    _writer: Writer
+    _membership: Membership
+    _expiry: Expiry
+    _strategy: Strategy
+
+    async def run(
+        self,
+        transactional_id: str,
+        predecessor: str | None,
+        remember: Callable[[str], None],
+        stopped: asyncio.Event,
+    ) -> None:
+        """Until `stopped`; the transaction under way is ended first, and the group is left."""
+        self._remember = remember
+        await self._start(transactional_id, predecessor)
+        try:
+            while not stopped.is_set():
+                try:
+                    await self._turn()
+                except (Fenced, Fatal):
+                    raise
+                except KafkaFailure as error:
+                    await self._recover(error)
+            await self._sent()
+        finally:
+            await self._end()
+
+    async def _start(self, transactional_id: str, predecessor: str | None) -> None:
+        terms = self._terms
+        if terms.exactly_once:
+            self._writer = await self._kafka.writer(transactional_id, terms.transaction_timeout_ms)
+            self._strategy = await broken(terms.bugs, self._kafka)
+        else:
+            self._writer = await self._kafka.plain_writer()
+            self._strategy = STRATEGIES[terms.guarantee]
+        self._reader = await self._kafka.reader()
+        self._expiry = Expiry(await self._kafka.reader(), terms, self._surroundings)
+        self._membership = await self._kafka.membership(terms.group, terms.topic("commands"), terms.session_timeout_ms)
+        # Before joining: whoever takes over would wait for the transaction that our predecessor left open.
+        await self._until_done(self._writer.start, "writer_start_retried")
+        await self._until_done(lambda: self._membership.start(predecessor), "join_retried")
+
+    async def _end(self) -> None:
+        await self._stop_taking()
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+        await self._membership.close()
+        await self._reader.close()
+        await self._expiry.close()
+        await self._writer.close()
+
+    # One turn
+
+    async def _turn(self) -> None:
+        current = self._membership.current
+        if current != self._assignment:
+            await self._reassign(current)
+            return
+        if self._taking is not None and self._taking.done():
+            self._adopt(self._taking.result())
+        if not self._holdings:
+            await self._wait()
+            return
+        self._resume_stopped()
+        fetched = await self._reader.fetch(IDLE_MS)
+        decoded = self._decode(fetched)
+        await self._sent()
+        await self._expiry.look()
+        batch = settle_batch(self._terms, self._store, self._holdings, decoded, self._expiry)
+        if batch is None or self._assignment is None:
+            return
+        self._sending = self._surroundings.spawn(self._send(batch, self._assignment), "kafka-transaction")
+
+    def _decode(self, fetched: Mapping[TopicPartition, Sequence[Record]]) -> dict[int, Decoded]:
+        believed: dict[int, Sequence[Record]] = {}
+        now_ms = self._surroundings.now_ms()
+        for where, records in fetched.items():
+            holding = self._holdings[where.partition]
+            ahead_ms = too_far_ahead(records, now_ms)
+            if ahead_ms is not None:
+                self._stop_partition(where, holding, ahead_ms - now_ms, ahead_ms)
+                continue
+            holding.read_to = self._reader.position(where)
+            believed[where.partition] = records
+        return decode_each(self._terms, believed)
+
+    async def _send(self, batch: Batch, member: Assignment) -> None:
+        began_ms = self._surroundings.elapsed_ms()
+        base_offsets = await self._strategy(self._writer, batch.work(self._terms, member))
+        # Committed: only now may anything of it be seen or kept.
+        changes: dict[int, Change] = {}
+        for partition, settled in batch.partitions.items():
+            holding = self._holdings[partition]
+            holding.standing = settled.standing
+            holding.reach = settled.reach(self._terms, partition, base_offsets, holding.reach)
+            changes[partition] = Change(settled.writes, holding.reach)
+        self._store.apply(changes)
+        self._observer.committed(batch, self._surroundings.elapsed_ms() - began_ms)
+
+    async def _sent(self) -> None:
+        """Wait for the transaction under way; raises what went wrong with it."""
+        if self._sending is not None:
+            sending, self._sending = self._sending, None
+            await sending
+
+    # Partitions come and go
+
+    async def _reassign(self, current: Assignment | None) -> None:
+        await self._sent()
+        await self._stop_taking()
+        if current is None:
+            await self._membership.changed(None, WAIT_MS)
+            return
+        if not await self._membership.confirm(current):
+            await self._membership.changed(current, WAIT_MS)
+            return
+        stays = kept(self._assignment, current, frozenset(self._holdings))
+        if self._assignment is None or self._assignment.member_id != current.member_id:
+            self._remember(current.member_id)
+        self._assignment = current
+        self._holdings = {one: self._holdings[one] for one in stays}
+        self._follow()
+        comes = current.partitions - stays
+        log.info("partitions_assigned", generation=current.generation, kept=sorted(stays), taking_over=sorted(comes))
+        self._observer.assigned(current, comes)
+        for partition, holding in self._holdings.items():
+            if holding.ahead_ms is not None:
+                self._observer.stopped(partition)
+        if comes:
+            take_over = TakeOver(self._kafka, self._store, self._terms, self._surroundings)
+            self._taking = self._surroundings.spawn(take_over.run(comes), "take-over")
+        else:
+            self._observer.taken_over(())
+
+    def _adopt(self, starts: Mapping[int, Start]) -> None:
+        self._taking = None
+        for partition, start in starts.items():
+            self._holdings[partition] = Holding(start.standing, start.read_from, start.reach)
+        self._follow()
+        log.info("partitions_taken_over", read_from={str(one): start.read_from for one, start in starts.items()})
+        self._observer.taken_over(starts)
+
+    def _follow(self) -> None:
+        """Read exactly what is held, from where it was read to."""
+        where = self._terms.where
+        self._reader.assign({where("commands", one): holding.read_to for one, holding in self._holdings.items()})
+        stopped = [where("commands", one) for one, holding in self._holdings.items() if holding.ahead_ms is not None]
+        if stopped:
+            self._reader.pause(stopped)
+        self._expiry.assign({one: holding.reach.cursor for one, holding in self._holdings.items()})
+
+    async def _wait(self) -> None:
+        if self._taking is not None:
+            await self._surroundings.first_of([self._taking], IDLE_MS)
+        else:
+            await self._membership.changed(self._assignment, WAIT_MS)
+
+    async def _stop_taking(self) -> None:
+        taking, self._taking = self._taking, None
+        if taking is not None:
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+
+    async def _recover(self, error: KafkaFailure) -> None:
+        log.warning("kafka_transaction_lost", kind=type(error).__name__, why=str(error), code=error.code)
+        self._observer.lost(error)
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+            self._sending = None
+        await self._stop_taking()
+        self._assignment = None
+        self._holdings = {}
+        self._follow()
+        # A writer without Kafka transactions has nothing to abort and needs a new producer id instead.
+        await self._until_done(
+            self._writer.abort if self._terms.exactly_once else self._writer.recover, "recovery_retried"
+        )
+        if isinstance(error, NotMember):
+            await self._until_done(self._membership.rejoin, "rejoin_retried")
+
+    async def _until_done(self, step: Callable[[], Awaitable[None]], event: str) -> None:
+        while True:
+            try:
+                await step()
+            except (Fenced, Fatal):
+                raise
+            except KafkaFailure as error:
+                log.warning(event, kind=type(error).__name__, why=str(error))
+                await self._surroundings.sleep(PAUSE_MS)
+            else:
+                return
+
+    # Clocks that cannot be right
+
+    def _stop_partition(self, where: TopicPartition, holding: Holding, ahead_by_ms: int, ahead_ms: int) -> None:
+        if holding.ahead_ms is None:
+            log.error(
+                "partition_stopped",
+                partition=where.partition,
+                why=f"A log timestamp of {where.topic} {where.partition} is {ahead_by_ms / 1000:.0f} s ahead of this"
+                " clock; nothing there is executed until one of the two clocks is put right.",
+            )
+            self._observer.stopped(where.partition)
+        holding.ahead_ms = ahead_ms
+        self._reader.pause([where])
+        self._looked_again_ms = self._surroundings.elapsed_ms()
+
+    def _resume_stopped(self) -> None:
+        if self._surroundings.elapsed_ms() - self._looked_again_ms < LOOK_AGAIN_MS:
+            return
+        self._looked_again_ms = self._surroundings.elapsed_ms()
+        believable_ms = self._surroundings.now_ms() + AHEAD_MS_MAX
+        again = [
+            partition
+            for partition, holding in self._holdings.items()
+            if holding.ahead_ms is not None and holding.ahead_ms <= believable_ms
+        ]
+        for partition in again:
+            self._holdings[partition].ahead_ms = None
+            self._observer.resumed(partition)
+        if again:
+            self._follow()
