@@ -8,12 +8,23 @@ Source:  DESIGN, "Where Kafka comes from".
 
 from pathlib import Path
 
+from events.connection import InvalidConnection, KafkaConnection, connection
+from simulator.broker.docker import DockerBroker
 from simulator.broker.embedded import EmbeddedBroker
 from simulator.broker.errors import BrokerUnavailable
+from simulator.broker.external import ExternalBroker
 from simulator.broker.java import JvmProfile
 from simulator.broker.protocol import Broker, Progress, silent
 
-__all__ = ["Broker", "BrokerUnavailable", "EmbeddedBroker", "Progress", "make_broker"]
+__all__ = [
+    "Broker",
+    "BrokerUnavailable",
+    "DockerBroker",
+    "EmbeddedBroker",
+    "ExternalBroker",
+    "Progress",
+    "make_broker",
+]
 
 
 def make_broker(
@@ -23,8 +34,17 @@ def make_broker(
     *,
     proxy_address: str | None = None,
     profile: JvmProfile = "quick",
+    cluster: KafkaConnection | None = None,
 ) -> Broker:
-    """The broker that `--kafka` names; `embedded` writes below DIRECTORY/broker."""
+    """The broker that `--kafka` names: embedded, docker or HOST:PORT[,HOST:PORT].
+
+    Ours write below DIRECTORY/broker. `cluster` says how to reach somebody else's where it wants TLS or a password.
+    """
     if kind == "embedded":
         return EmbeddedBroker(directory / "broker", proxy_address=proxy_address, profile=profile, progress=progress)
-    raise BrokerUnavailable(f"--kafka {kind}: only `embedded` is known.")
+    if kind == "docker":
+        return DockerBroker(directory / "broker", proxy_address=proxy_address, progress=progress)
+    try:
+        return ExternalBroker(cluster or connection(kind))
+    except InvalidConnection as error:
+        raise BrokerUnavailable(f"--kafka takes embedded, docker or HOST:PORT: {error}") from None
