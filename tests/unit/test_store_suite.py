@@ -1,0 +1,122 @@
+"""What a key store promises, in memory and on RocksDB: one suite; and what only a disk can promise."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.processor.store.memory import MemoryStore
+from services.processor.store.port import NOTHING, Change, KeyStore, Reach
+from services.processor.store.rocks import RocksStore, StoreBusy
+
+IDS = {"t.keys": "1", "t.charges": "2"}
+OTHER_IDS = {"t.keys": "1", "t.charges": "3"}
+
+
+@pytest.fixture(params=["memory", "rocks"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStore]:
+    made: KeyStore = MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "store")
+    made.open(IDS)
+    yield made
+    made.close()
+
+
+def test_what_was_applied_is_found(store: KeyStore) -> None:
+    """Values come back as they were put, and the reach with them."""
+    store.apply({1: Change({b"a": b"1", b"b": b""}, Reach(5, 6, 2))})
+    assert store.get(1, [b"a", b"b", b"missing"]) == {b"a": b"1", b"b": b""}
+    assert store.reach(1) == Reach(5, 6, 2)
+
+
+def test_a_value_of_none_forgets(store: KeyStore) -> None:
+    """None takes a key away, also one that was never there."""
+    store.apply({1: Change({b"a": b"1"}, NOTHING)})
+    store.apply({1: Change({b"a": None, b"never": None}, Reach(1, 0, 0))})
+    assert store.get(1, [b"a", b"never"]) == {}
+
+
+def test_partitions_do_not_see_each_other(store: KeyStore) -> None:
+    """The same key in two partitions is two keys; wiping one leaves the other."""
+    store.apply({one: Change({b"a": str(one).encode()}, Reach(one, 0, 0)) for one in (0, 1, 255, 256)})
+    store.wipe(255)
+    assert store.get(255, [b"a"]) == {}
+    assert store.reach(255) == NOTHING
+    assert [store.get(one, [b"a"]) for one in (0, 1, 256)] == [{b"a": b"0"}, {b"a": b"1"}, {b"a": b"256"}]
+
+
+def test_nothing_known_of_a_new_partition(store: KeyStore) -> None:
+    """A partition never written has nothing and reaches nowhere."""
+    assert store.reach(7) == NOTHING
+    assert store.get(7, [b"a"]) == {}
+    assert store.get(7, []) == {}
+
+
+def test_the_same_log_keeps_and_another_wipes(store: KeyStore) -> None:
+    """Opened for topics of other ids, a store forgets everything; for the same ones, nothing."""
+    store.apply({0: Change({b"a": b"1"}, Reach(1, 1, 1))})
+    assert not store.open(dict(reversed(IDS.items())))
+    assert store.get(0, [b"a"]) == {b"a": b"1"}
+    assert store.open(OTHER_IDS)
+    assert store.get(0, [b"a"]) == {}
+    assert store.reach(0) == NOTHING
+    assert not store.open(OTHER_IDS)
+
+
+def test_a_restart_finds_everything(tmp_path: Path) -> None:
+    """A store on disk that was closed has after a restart what was applied, and knows whose copy it is."""
+    first = RocksStore(tmp_path / "store")
+    first.open(IDS)
+    first.apply({3: Change({f"k{n}".encode(): b"v" * 600 for n in range(2_000)}, Reach(2_000, 10, 4))})
+    first.close()
+    again = RocksStore(tmp_path / "store")
+    assert not again.open(IDS)
+    assert again.reach(3) == Reach(2_000, 10, 4)
+    assert len(again.get(3, [f"k{n}".encode() for n in range(2_000)])) == 2_000
+    again.close()
+
+
+_WRITES_FOR_EVER = """
+import sys
+from pathlib import Path
+from services.processor.store.port import Change, Reach
+from services.processor.store.rocks import RocksStore
+store = RocksStore(Path(sys.argv[1]))
+store.open({"t.keys": "1", "t.charges": "2"})
+for n in range(1, 10**9):
+    store.apply({0: Change({b"a%d" % n: b"x" * 300, b"b%d" % n: b"y" * 300, b"last": b"%d" % n}, Reach(n, n, n))})
+    if n == 200:
+        print("written", flush=True)
+"""
+
+
+def test_a_kill_leaves_whole_batches(tmp_path: Path) -> None:
+    """SIGKILL in mid-write: the reach says exactly what is there, and nothing acknowledged is missing."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WRITES_FOR_EVER, str(tmp_path / "store")], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == b"written\n"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    store = RocksStore(tmp_path / "store")
+    assert not store.open(IDS)
+    reached = store.reach(0).keys
+    assert reached >= 200
+    assert store.get(0, [b"last"]) == {b"last": b"%d" % reached}
+    names = [name + b"%d" % n for n in range(1, reached + 1) for name in (b"a", b"b")]
+    assert len(store.get(0, names)) == 2 * reached
+    assert store.get(0, [b"a%d" % (reached + 1)]) == {}
+    store.close()
+
+
+def test_two_processes_cannot_have_one_store(tmp_path: Path) -> None:
+    """Opening a store that is open says so instead of sharing it."""
+    store = RocksStore(tmp_path / "store")
+    with pytest.raises(StoreBusy, match="cannot be opened"):
+        RocksStore(tmp_path / "store")
+    store.close()
