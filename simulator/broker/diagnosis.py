@@ -39,6 +39,10 @@ def why_it_ended(exit_code: int, log_path: Path, log_start: int) -> BrokerUnavai
         return BrokerUnavailable(
             f"Another broker runs on {log_path.parent}: stop it, or take another folder with --dir."
         )
+    if "insufficient memory for the Java" in text:
+        return BrokerUnavailable(
+            f"Not enough memory for Kafka, which wants half a gigabyte: end something else; {where}."
+        )
     if exit_code < 0:
         return BrokerUnavailable(f"Kafka was ended by signal {-exit_code} while it started; {where}.")
     reason = _first_error(text)
@@ -73,7 +77,10 @@ def _tail(log_path: Path, start: int) -> str:
 
 
 def _first_error(text: str) -> str:
-    for line in text.splitlines():
-        if re.match(r"\S+ (ERROR|FATAL) |Error|Could not|Unrecognized", line):
-            return ": " + line[:200].strip()
-    return ""
+    """The first exception's own words, else the first line that looks like a complaint."""
+    exception = re.search(r"^(?:Caused by: )?[\w.$]+(?:Exception|Error): (.+)$", text, re.MULTILINE)
+    complaint = re.search(
+        r"^(?:\S+ (?:ERROR|FATAL) |Error|OpenJDK .*(?:warning|error)|Unrecognized).*$", text, re.MULTILINE
+    )
+    found = exception.group(1) if exception else complaint.group(0) if complaint else ""
+    return f": {found.strip()[:200]}" if found else ""

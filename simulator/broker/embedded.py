@@ -28,6 +28,7 @@ KAFKA_VERSION = "4.3.1"
 _START_TIMEOUT_S = 60.0
 _STOP_GRACE_S = 10.0
 _PROBE_EVERY_S = 0.02
+_PROBE_TIMEOUT_S = 0.5
 _PORT_ATTEMPTS = 3
 _PORT_PAUSE_S = 0.2
 
@@ -43,6 +44,7 @@ class EmbeddedBroker:
         proxy_address: str | None = None,
         sasl_ssl: SaslSsl | None = None,
         extra_settings: Mapping[str, str] | None = None,
+        jvm_flags: Sequence[str] = (),
         cache: Path | None = None,
         repository: str = MAVEN_CENTRAL,
         progress: Progress = silent,
@@ -55,7 +57,7 @@ class EmbeddedBroker:
         self._cache = cache or cache_home()
         self._repository = repository
         self._progress = progress
-        self._jvm_flags: Sequence[str] = ()
+        self._jvm_flags = tuple(jvm_flags)
         self._process: GuardedProcess | None = None
         self._ports = ReservedPorts(4)
 
@@ -117,7 +119,7 @@ class EmbeddedBroker:
         )
         self._process = process = GuardedProcess(command, output=self.log_path, directory=self._directory)
         deadline = time.monotonic() + _START_TIMEOUT_S
-        while not serves(HOST, self._ports.numbers[0]):
+        while not serves(HOST, self._ports.numbers[0], _PROBE_TIMEOUT_S):
             code = process.exit_code()
             if code is not None:
                 raise diagnosis.why_it_ended(code, self.log_path, log_start)
@@ -185,8 +187,7 @@ class EmbeddedBroker:
 def _learn_from(installation: Installation) -> archive.StartWith:
     @contextmanager
     def start_with(folder: Path, jvm_flags: Sequence[str]) -> Iterator[str]:
-        broker = EmbeddedBroker(folder)
-        broker._jvm_flags = jvm_flags
+        broker = EmbeddedBroker(folder, jvm_flags=jvm_flags)
         try:
             broker._start_from(installation)
             yield broker.bootstrap_servers
