@@ -4,7 +4,7 @@ In:      KafkaConnection.
 Out:     nothing: it answers, lets us in, and its finalized features include transaction.version 2.
 Units:   _s are seconds.
 Errors:  BrokerUnavailable, one sentence for each way in which it is not.
-Source:  ApiVersions v3, which a broker answers before it asks for a password. Messages by kio.
+Source:  ApiVersions v4, which a broker answers before it asks for a password. Messages by kio.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from typing import Any
 
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
-from kio.schema.api_versions.v3.request import ApiVersionsRequest
-from kio.schema.api_versions.v3.response import ApiVersionsResponse
+from kio.schema.api_versions.v4.request import ApiVersionsRequest
+from kio.schema.api_versions.v4.response import ApiVersionsResponse
 from kio.schema.request_header.v2.header import RequestHeader
 from kio.serial import entity_reader, entity_writer
 from kio.static.primitive import i16, i32
@@ -72,7 +72,7 @@ async def _ask(host: str, port: int, context: ssl.SSLContext | None) -> bytes:
     """One ApiVersions exchange: the answer behind its length and correlation id."""
     body = io.BytesIO()
     header = RequestHeader(
-        request_api_key=i16(18), request_api_version=i16(3), correlation_id=i32(1), client_id="payonce-probe"
+        request_api_key=i16(18), request_api_version=i16(4), correlation_id=i32(1), client_id="payonce-probe"
     )
     _write_header(body, header)
     _write_request(body, ApiVersionsRequest(client_software_name="payonce", client_software_version="1"))
