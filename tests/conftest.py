@@ -23,3 +23,13 @@ def kafka() -> Iterator[EmbeddedBroker]:
 def namespace() -> str:
     """A namespace no other test has, so that tests share a broker but never a topic."""
     return f"t{os.getpid()}-{next(_numbers)}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that need a Docker engine run only when asked for by name (`-m docker`), as `make docker-test` does."""
+    if "docker" in str(config.getoption("markexpr")):
+        return
+    needs_engine = [item for item in items if item.get_closest_marker("docker")]
+    if needs_engine:
+        config.hook.pytest_deselected(items=needs_engine)
+        items[:] = [item for item in items if item not in needs_engine]
