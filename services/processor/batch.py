@@ -1,6 +1,6 @@
 """One turn of the loop, from records to work: decode, look up, expire, decide. Nothing is appended here.
 
-In:      records of `commands` in log order, the store as last committed, candidates for expiry.
+In:      records of `commands` in log order, what is known of their keys, candidates for expiry.
 Out:     for each partition what is to be appended, what the store becomes, and where the partition stands then.
 Units:   offsets of `commands`; timestamps in Unix milliseconds.
 Errors:  none of the decisions' own: a record on which pure code fails is dead-lettered (services.processor.poison).
@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from services.kafka.port import Assignment, Outgoing, Record, TopicPartition
 from services.processor import poison
+from services.processor.backlog import Portion
 from services.processor.domain.settling import Rules, Settled, Standing, decode, lookups, settle, settle_expiry
 from services.processor.domain.stored import restored
 from services.processor.expiry import Expiry
@@ -26,6 +27,7 @@ EXPIRED_MOST: Final = 1_000  # tombstones of one partition in one transaction: t
 
 
 class Decoded(NamedTuple):
+    read_to: int
     records: Sequence[Record]
     commands: Sequence[Any] | None  # None where decoding failed: one record at a time, then
     wanted: Sequence[bytes]  # store keys
@@ -87,53 +89,57 @@ def rules_for(terms: Terms, partition: int) -> Rules:
     return Rules(terms.namespace, partition, terms.partitions, terms.window_ms, terms.guarantee, terms.bugs)
 
 
-def decode_each(terms: Terms, fetched: Mapping[int, Sequence[Record]]) -> dict[int, Decoded]:
-    """May run while the transaction before is on its way: needs no state."""
-    found: dict[int, Decoded] = {}
-    for partition, records in fetched.items():
-        rules = rules_for(terms, partition)
-        try:
-            commands = decode(rules, records)
-            found[partition] = Decoded(records, commands, lookups(rules, commands))
-        except Exception as error:  # whatever a bug raises; the culprit is found one by one
-            poison.noticed(partition, error)
-            found[partition] = Decoded(records, None, ())
-    return found
+class Known:
+    """What is known of the keys: the store, and before it what a batch under way will write there."""
+
+    def __init__(self, store: KeyStore, under_way: Batch | None) -> None:
+        self._store = store
+        self._under_way = under_way.partitions if under_way is not None else {}
+
+    def get(self, partition: int, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        ahead = self._under_way.get(partition)
+        if ahead is None:
+            return {**self._store.get(partition, keys)}
+        writes = ahead.writes
+        found: dict[bytes, bytes | None] = {**self._store.get(partition, [key for key in keys if key not in writes])}
+        found.update((key, writes[key]) for key in keys if key in writes)
+        return found
 
 
-def settle_batch(
-    terms: Terms, store: KeyStore, holdings: Mapping[int, Holding], decoded: Mapping[int, Decoded], expiry: Expiry
-) -> Batch | None:
-    """None when there is nothing to do: no commands, and no key whose window has passed."""
-    batch = Batch()
-    for partition, holding in holdings.items():
-        candidates = expiry.take(partition, holding.standing.clock, EXPIRED_MOST)
-        if candidates or partition in decoded:
-            batch.partitions[partition] = _settle_partition(
-                terms, store, partition, holding, decoded.get(partition), candidates, expiry.cursor(partition)
-            )
-    return batch if batch.partitions else None
+def decode_portion(rules: Rules, portion: Portion) -> Decoded:
+    """Needs no state."""
+    records, read_to = portion
+    try:
+        commands = decode(rules, records)
+        return Decoded(read_to, records, commands, lookups(rules, commands))
+    except Exception as error:  # whatever a bug raises; the culprit is found one by one
+        poison.noticed(rules.partition, error)
+        return Decoded(read_to, records, None, ())
 
 
-def _settle_partition(
-    terms: Terms,
-    store: KeyStore,
-    partition: int,
-    holding: Holding,
-    decoded: Decoded | None,
-    candidates: Sequence[Record],
-    cursor: int,
-) -> PartitionBatch:
+def settle_partition(
+    terms: Terms, known: Known, partition: int, holding: Holding, decoded: Decoded | None, expiry: Expiry
+) -> PartitionBatch | None:
+    """None when there is nothing to do: no commands, and no key whose window has passed.
+
+    Moves the holding on. What comes of it may yet fail: then all of them are forgotten and taken over again.
+    """
+    candidates = expiry.take(partition, holding.standing.clock, EXPIRED_MOST)
+    if decoded is None and not candidates:
+        return None
     rules = rules_for(terms, partition)
     wanted = [key for one in candidates for key, _ in restored("keys", one)]
-    found: dict[bytes, bytes | None] = {**store.get(partition, [*wanted, *(decoded.wanted if decoded else ())])}
+    found = known.get(partition, [*wanted, *(decoded.wanted if decoded else ())])
     # Before the batch's own records, so that a key that is used again gets its new record after its tombstone.
     tombstones, forgotten = settle_expiry(
         rules, holding.standing, [(one.key, one.value) for one in candidates if one.key and one.value], found
     )
     for key in forgotten:
         found.pop(key, None)
-    settled = _settle(rules, store, holding.standing, decoded, found)
+    settled = _settle(rules, known, holding.standing, decoded, found)
+    holding.standing = settled.standing
+    if decoded is not None:
+        holding.read_to = decoded.read_to
     made = PartitionBatch(
         [*tombstones, *settled.keys],
         settled.charges,
@@ -142,7 +148,7 @@ def _settle_partition(
         {**forgotten, **settled.writes},
         settled.standing,
         holding.read_to,
-        cursor,
+        expiry.cursor(partition),
         {
             "executed": settled.executed,
             "replayed": settled.replayed,
@@ -158,7 +164,7 @@ def _settle_partition(
 
 
 def _settle(
-    rules: Rules, store: KeyStore, standing: Standing, decoded: Decoded | None, found: Mapping[bytes, bytes | None]
+    rules: Rules, known: Known, standing: Standing, decoded: Decoded | None, found: Mapping[bytes, bytes | None]
 ) -> Settled:
     if decoded is not None and decoded.commands is not None:
         try:
@@ -167,7 +173,7 @@ def _settle(
             poison.noticed(rules.partition, error)
     elif decoded is None:
         return settle(rules, standing, [], found)
-    return poison.settle_singly(rules, standing, decoded.records, lambda keys: store.get(rules.partition, keys))
+    return poison.settle_singly(rules, standing, decoded.records, lambda keys: known.get(rules.partition, keys))
 
 
 def _append_position(terms: Terms, made: PartitionBatch) -> None:

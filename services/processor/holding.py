@@ -18,9 +18,9 @@ AHEAD_MS_MAX: Final = 5 * 60_000
 
 @dataclass(slots=True)
 class Holding:
-    standing: Standing  # as committed
-    read_to: int  # the next offset of `commands` to read
-    reach: Reach  # of the store
+    standing: Standing  # with the batch under way, if there is one
+    read_to: int  # the next offset of `commands` to read, likewise
+    reach: Reach  # of the store, as committed
     ahead_ms: int | None = None  # the timestamp that stopped it
 
 

@@ -24,7 +24,7 @@ from services.processor.domain.settling import (
     settle_failure,
 )
 
-Lookup = Callable[[Sequence[bytes]], Mapping[bytes, bytes]]
+Lookup = Callable[[Sequence[bytes]], Mapping[bytes, bytes | None]]
 
 log = structlog.get_logger(__name__)
 

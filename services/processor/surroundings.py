@@ -7,7 +7,7 @@ A schedule can be explored, and a test can move the clock, because nothing in th
 
 import asyncio
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -22,7 +22,13 @@ class Surroundings(Protocol):
 
     async def sleep(self, for_ms: int) -> None: ...
 
+    async def breathe(self) -> None:
+        """Let others go on that could: their answers may have come."""
+
     def spawn(self, work: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]": ...
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do blocking work without stopping the loop; what it touches is nobody else's meanwhile."""
 
     async def first_of(self, tasks: "Collection[asyncio.Task[Any]]", max_wait_ms: int) -> None:
         """Return when one of them is done, max_wait_ms at most; raises nothing of theirs."""
@@ -38,8 +44,14 @@ class RealSurroundings:
     async def sleep(self, for_ms: int) -> None:
         await asyncio.sleep(for_ms / 1000)
 
+    async def breathe(self) -> None:
+        await asyncio.sleep(0)
+
     def spawn(self, work: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
         return asyncio.create_task(work, name=name)
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        return await asyncio.to_thread(work)
 
     async def first_of(self, tasks: "Collection[asyncio.Task[Any]]", max_wait_ms: int) -> None:
         await asyncio.wait(tasks, timeout=max_wait_ms / 1000, return_when=asyncio.FIRST_COMPLETED)

@@ -7,19 +7,20 @@ Errors:  Fenced, Fatal, Refused end it. Anything else from Kafka has one way bac
          forget everything speculative, take every partition over again, and let the log tell what happened.
 Source:  DESIGN, "Exactly once".
 
-While one transaction is on its way, the next batch is read and decoded; it is decided upon only when the one
-before is committed and its effects are in the store.
+While one transaction is on its way, the next batch is read and decided upon what that one will have written; it
+is appended only when the one before is committed and its effects are in the store. If that fails, both are forgotten.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import structlog
 
 from services.kafka.errors import Fatal, Fenced, KafkaFailure, NotMember
-from services.kafka.port import Assignment, Log, Membership, Reader, Record, TopicPartition, Writer
-from services.processor.batch import Batch, Decoded, decode_each, settle_batch
+from services.kafka.port import Assignment, Log, Membership, Reader, TopicPartition, Writer
+from services.processor.backlog import Backlog, Portion
+from services.processor.batch import Batch, Known, decode_portion, rules_for, settle_partition
 from services.processor.expiry import Expiry
 from services.processor.holding import AHEAD_MS_MAX, Holding, kept, too_far_ahead
 from services.processor.observer import Observer
@@ -33,6 +34,7 @@ from services.processor.terms import Terms
 IDLE_MS: Final = 50  # how long a rebalance or a stop may go unnoticed while no command comes
 WAIT_MS: Final = 100
 PAUSE_MS: Final = 200
+WRITES_AT_ONCE: Final = 500  # more than these (some 2 ms) are written beside the loop, which can go on meanwhile
 LOOK_AGAIN_MS: Final = 1_000  # at a partition whose timestamps were beyond belief
 
 log = structlog.get_logger(__name__)
@@ -50,7 +52,9 @@ class Worker:
         self._holdings: dict[int, Holding] = {}
         self._assignment: Assignment | None = None  # whose partitions we hold or take over
         self._taking: asyncio.Task[dict[int, Start]] | None = None
+        self._backlog = Backlog()
         self._sending: asyncio.Task[None] | None = None
+        self._under_way: Batch | None = None  # what it sends
         self._looked_again_ms = 0.0
 
     _reader: Reader
@@ -119,39 +123,54 @@ class Worker:
             await self._wait()
             return
         self._resume_stopped()
-        fetched = await self._reader.fetch(IDLE_MS)
-        decoded = self._decode(fetched)
-        await self._sent()
+        if not self._backlog:
+            self._backlog.put(await self._reader.fetch(IDLE_MS), self._reader)
         await self._expiry.look()
-        batch = settle_batch(self._terms, self._store, self._holdings, decoded, self._expiry)
-        if batch is None or self._assignment is None:
-            return
-        self._sending = self._surroundings.spawn(self._send(batch, self._assignment), "kafka-transaction")
+        batch = await self._settle(self._believable(self._backlog.take()))
+        await self._sent()
+        if batch.partitions:
+            assert self._assignment is not None, "what is held belongs to an assignment"
+            self._under_way = batch
+            self._sending = self._surroundings.spawn(self._send(batch, self._assignment), "kafka-transaction")
 
-    def _decode(self, fetched: Mapping[TopicPartition, Sequence[Record]]) -> dict[int, Decoded]:
-        believed: dict[int, Sequence[Record]] = {}
+    async def _settle(self, portions: Mapping[int, Portion]) -> Batch:
+        batch = Batch()
+        known = Known(self._store, self._under_way)
+        for partition, holding in self._holdings.items():
+            decoded = None
+            if partition in portions:
+                decoded = decode_portion(rules_for(self._terms, partition), portions[partition])
+                await self._surroundings.breathe()  # the transaction under way has several answers to wait for
+            settled = settle_partition(self._terms, known, partition, holding, decoded, self._expiry)
+            if settled is not None:
+                batch.partitions[partition] = settled
+                await self._surroundings.breathe()
+        return batch
+
+    def _believable(self, portions: Mapping[TopicPartition, Portion]) -> dict[int, Portion]:
         now_ms = self._surroundings.now_ms()
-        for where, records in fetched.items():
-            holding = self._holdings[where.partition]
-            ahead_ms = too_far_ahead(records, now_ms)
-            if ahead_ms is not None:
-                self._stop_partition(where, holding, ahead_ms - now_ms, ahead_ms)
-                continue
-            holding.read_to = self._reader.position(where)
-            believed[where.partition] = records
-        return decode_each(self._terms, believed)
+        believed: dict[int, Portion] = {}
+        for where, portion in portions.items():
+            ahead_ms = too_far_ahead(portion.records, now_ms)
+            if ahead_ms is None:
+                believed[where.partition] = portion
+            else:
+                self._stop_partition(where, ahead_ms - now_ms, ahead_ms)
+        return believed
 
     async def _send(self, batch: Batch, member: Assignment) -> None:
         began_ms = self._surroundings.elapsed_ms()
         base_offsets = await self._strategy(self._writer, batch.work(self._terms, member))
-        # Committed: only now may anything of it be seen or kept.
+        # Committed: only now may anything of it be kept.
         changes: dict[int, Change] = {}
         for partition, settled in batch.partitions.items():
             holding = self._holdings[partition]
-            holding.standing = settled.standing
             holding.reach = settled.reach(self._terms, partition, base_offsets, holding.reach)
             changes[partition] = Change(settled.writes, holding.reach)
-        self._store.apply(changes)
+        if sum(len(one.writes) for one in changes.values()) < WRITES_AT_ONCE:
+            self._store.apply(changes)
+        else:
+            await self._surroundings.aside(lambda: self._store.apply(changes))
         self._observer.committed(batch, self._surroundings.elapsed_ms() - began_ms)
 
     async def _sent(self) -> None:
@@ -159,6 +178,7 @@ class Worker:
         if self._sending is not None:
             sending, self._sending = self._sending, None
             await sending
+            self._under_way = None
 
     # Partitions come and go
 
@@ -199,6 +219,7 @@ class Worker:
 
     def _follow(self) -> None:
         """Read exactly what is held, from where it was read to."""
+        self._backlog.clear()
         where = self._terms.where
         self._reader.assign({where("commands", one): holding.read_to for one, holding in self._holdings.items()})
         stopped = [where("commands", one) for one, holding in self._holdings.items() if holding.ahead_ms is not None]
@@ -222,9 +243,12 @@ class Worker:
         log.warning("kafka_transaction_lost", kind=type(error).__name__, why=str(error), code=error.code)
         self._observer.lost(error)
         if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
-            self._sending = None
+            # Not cancelled: what it may be writing to the store has been committed.
+            sending, self._sending = self._sending, None
+            for ended in await asyncio.gather(sending, return_exceptions=True):
+                if isinstance(ended, (Fenced, Fatal)):
+                    raise ended
+        self._under_way = None
         await self._stop_taking()
         self._assignment = None
         self._holdings = {}
@@ -250,7 +274,9 @@ class Worker:
 
     # Clocks that cannot be right
 
-    def _stop_partition(self, where: TopicPartition, holding: Holding, ahead_by_ms: int, ahead_ms: int) -> None:
+    def _stop_partition(self, where: TopicPartition, ahead_by_ms: int, ahead_ms: int) -> None:
+        holding = self._holdings[where.partition]
+        self._backlog.drop(where)
         if holding.ahead_ms is None:
             log.error(
                 "partition_stopped",

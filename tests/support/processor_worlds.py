@@ -304,8 +304,14 @@ class _ClockSurroundings:
         while self._clock.now_ms() < until_ms:
             await self._clock.wait(until_ms)
 
+    async def breathe(self) -> None:
+        await asyncio.sleep(0)
+
     def spawn(self, work: Any, name: str) -> "asyncio.Task[Any]":
         return asyncio.create_task(work, name=name)
+
+    async def aside(self, work: Any) -> Any:
+        return work()
 
     async def first_of(self, tasks: Any, max_wait_ms: int) -> None:
         for one in tasks:

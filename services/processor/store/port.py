@@ -30,7 +30,7 @@ class Change(NamedTuple):
 
 
 class KeyStore(Protocol):
-    """Not for two tasks at once on the same partition."""
+    """`apply` may run in another thread while `get` is asked for other keys than those being written."""
 
     def open(self, topic_ids: Mapping[str, str]) -> bool:
         """Say which log this is to be a copy of; True when it was another's and all of it was wiped."""
