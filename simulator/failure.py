@@ -6,7 +6,7 @@ Source:  CONTRACT, "Exit codes".
 """
 
 
-class Failure(Exception):  # noqa: N818  what it holds is a sentence, not a class of errors
+class Failure(Exception):
     """Something outside this program is not as it must be, told in one sentence."""
 
     def __init__(self, sentence: str, exit_code: int = 1) -> None:

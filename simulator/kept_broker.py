@@ -34,9 +34,7 @@ T = TypeVar("T")
 class KeptBroker:
     """One broker through all its lives."""
 
-    def __init__(
-        self, broker: Broker, on_change: Callable[[], None], on_report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, broker: Broker, on_change: Callable[[], None], on_report: Callable[[str], None]) -> None:
         self._broker = broker
         self._on_change = on_change
         self._on_report = on_report

@@ -199,9 +199,7 @@ class Stack:
     ) -> None:
         """Wait until every matching process answers, at this moment, that it is ready."""
         waiting = [
-            child
-            for child in self._children
-            if role in (None, child.spec.role) and index in (None, child.spec.index)
+            child for child in self._children if role in (None, child.spec.role) and index in (None, child.spec.index)
         ]
         deadline = asyncio.get_running_loop().time() + timeout_s
         while waiting:

@@ -154,9 +154,7 @@ def read_stack(path: Path) -> dict[str, Any]:
     try:
         stack = json.loads(file.read_text())
     except (FileNotFoundError, NotADirectoryError):
-        raise Failure(
-            f"No stack is running here ({file} does not exist): start one with `payonce up`."
-        ) from None
+        raise Failure(f"No stack is running here ({file} does not exist): start one with `payonce up`.") from None
     except (OSError, ValueError) as error:
         raise Failure(f"{file} cannot be read: {error}.") from None
     if not isinstance(stack, dict) or "gateway_urls" not in stack:

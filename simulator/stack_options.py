@@ -84,6 +84,4 @@ def kafka_connection(bootstrap_servers: str, security: Path | None) -> KafkaConn
     except (InvalidConnection, UnicodeDecodeError) as error:
         raise UsageFailure(str(error)) from None
     except OSError as error:
-        raise UsageFailure(
-            f"The Kafka security settings {security} cannot be read: {error.strerror}."
-        ) from None
+        raise UsageFailure(f"The Kafka security settings {security} cannot be read: {error.strerror}.") from None

@@ -38,11 +38,7 @@ def show(
     from simulator.commands.running import find_target  # noqa: PLC0415  not for --help
 
     target = find_target(given)
-    lives = (
-        asyncio.run(_lives_on_the_log(target, key))
-        if not target.gateway_urls
-        else _lives(target, key, merchant)
-    )
+    lives = asyncio.run(_lives_on_the_log(target, key)) if not target.gateway_urls else _lives(target, key, merchant)
     if merchant is not None:
         lives = {merchant_id: life for merchant_id, life in lives.items() if merchant_id == merchant}
     if not lives:

@@ -81,9 +81,7 @@ async def follow(consumer: AIOKafkaConsumer) -> AsyncIterator[ConsumerRecord]:
                 yield record
 
 
-async def _read_from(
-    consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int]
-) -> list[ConsumerRecord]:
+async def _read_from(consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int]) -> list[ConsumerRecord]:
     """Everything from these positions to the last stable offsets of now."""
     consumer.assign(list(starts))
     for tp, offset in starts.items():

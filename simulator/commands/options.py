@@ -138,9 +138,7 @@ def _typer_parameter(name: str, defaults: Mapping[str, str]) -> inspect.Paramete
         kind, default = bool, False
     elif name == "break":
         kind, default = list[str] | None, None
-    info = typer.Option(
-        f"--{name}", envvar=option.environment, metavar=option.metavar or None, help=option.help
-    )
+    info = typer.Option(f"--{name}", envvar=option.environment, metavar=option.metavar or None, help=option.help)
     return inspect.Parameter(
         _parameter(name), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
     )

@@ -100,9 +100,7 @@ async def test_kills_before_it_was_ready_are_not_failures_of_its_own(tmp_path: P
         (4, "processor 0 was fenced: another process took its identity; it stays down"),
     ],
 )
-async def test_usage_and_fencing_are_told_once_and_not_tried_again(
-    tmp_path: Path, code: int, sentence: str
-) -> None:
+async def test_usage_and_fencing_are_told_once_and_not_tried_again(tmp_path: Path, code: int, sentence: str) -> None:
     """Exit codes 2 and 4 would repeat themselves, so the process stays down and one sentence says why."""
     async with kept(tmp_path, ends_with(code, "--partitions must be a number")) as one:
         await wait_until(lambda: one.child.failure, timeout_s=10, message="a failure")
@@ -176,9 +174,7 @@ async def test_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> Non
         asyncio.run(main())
         """
     )
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", parent, stdout=asyncio.subprocess.PIPE
-    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", parent, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     child_pid = int(await asyncio.wait_for(process.stdout.readline(), 20))
     os.kill(child_pid, 0)
