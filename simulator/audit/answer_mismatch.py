@@ -28,9 +28,7 @@ from simulator.audit.records import Command, Event, Reply, problem_code
 NAME = "answer_mismatch"
 
 # Codes a gateway answers without asking the log, beside those statuses that are never kept.
-_GATEWAY_CODES = frozenset(
-    {"idempotency_key_in_flight", "route_not_found", "command_expired", "internal_error"}
-)
+_GATEWAY_CODES = frozenset({"idempotency_key_in_flight", "route_not_found", "command_expired", "internal_error"})
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
@@ -91,9 +89,7 @@ def _wrong_member(command: Command, event: Event) -> str:
     if event.charge_id != payload["charge_id"] or event.charge.get("id") != event.charge_id:
         return f"it is about {event.charge_id}"
     asked = payload.get("amount")
-    return (
-        "" if asked is None or asked == event.amount else f"its amount is {event.amount} instead of {asked}"
-    )
+    return "" if asked is None or asked == event.amount else f"its amount is {event.amount} instead of {asked}"
 
 
 def _replies_of_one_command(evidence: Evidence) -> Iterator[Finding]:
@@ -121,16 +117,12 @@ def _answers_of_one_key(evidence: Evidence) -> Iterator[Finding]:
                     continue
                 known = answers.setdefault(request, (command, reply))
                 if (known[1].status, known[1].body) != (reply.status, reply.body):
-                    yield _differ(
-                        _subject(command), "One key was answered", known[1], reply, [known[0], command]
-                    )
+                    yield _differ(_subject(command), "One key was answered", known[1], reply, [known[0], command])
                 elif evidence.keys_decide and not reply.replayed:
                     first = originals.setdefault(request, command)
                     if first.identity != command.identity:
                         summary = "Two commands of one key both claim to be the one that was executed."
-                        yield Finding(
-                            _subject(command), summary, (first, command, reply), None, {}, command.intent
-                        )
+                        yield Finding(_subject(command), summary, (first, command, reply), None, {}, command.intent)
 
 
 def _key_records(evidence: Evidence) -> Iterator[Finding]:
@@ -149,13 +141,9 @@ def _key_records(evidence: Evidence) -> Iterator[Finding]:
         ]
         wrong = [reply for reply in replies if (reply.status, reply.body) != (record.status, record.body)]
         if replies and len(wrong) == len(replies):
-            summary = (
-                f"The key record says {record.status}, the answer was {wrong[0].status}, and they differ."
-            )
+            summary = f"The key record says {record.status}, the answer was {wrong[0].status}, and they differ."
             money = _difference(record.status, record.body, wrong[0].status, wrong[0].body)
-            yield Finding(
-                _subject(command), summary, (command, record, wrong[0]), None, money, command.intent
-            )
+            yield Finding(_subject(command), summary, (command, record, wrong[0]), None, money, command.intent)
         elif command.readable and record.fingerprint != command.fingerprint:
             summary = "The key record's fingerprint is not that of its command."
             yield Finding(_subject(command), summary, (command, record), None, {}, command.intent)
@@ -189,9 +177,7 @@ def _recomputed(evidence: Evidence) -> Iterator[Finding]:
 
 def _not_recomputed(command: Command, reply: Reply, answers: list[Expected]) -> Finding:
     flag = f", replayed={str(reply.replayed).lower()}"
-    summary = (
-        f"{command.operation} was answered {reply.status} {reply.code}{flag}; recomputed: {answers[0].say()}."
-    )
+    summary = f"{command.operation} was answered {reply.status} {reply.code}{flag}; recomputed: {answers[0].say()}."
     money = _difference(reply.status, reply.body, answers[0].status, answers[0].body)
     return Finding(_subject(command), summary, (command, reply), None, money, command.intent)
 
@@ -203,9 +189,7 @@ def _heard_by_clients(evidence: Evidence) -> Iterator[Finding]:
     said: dict[str, set[tuple[int, str]]] = defaultdict(set)
     for commands in evidence.commands_of.values():
         name = commands[0].key_name or commands[0].intent
-        said[name].update(
-            (reply.status, reply.body) for reply in evidence.replies_of.get(commands[0].identity, ())
-        )
+        said[name].update((reply.status, reply.body) for reply in evidence.replies_of.get(commands[0].identity, ()))
     for intent in evidence.clients.intents.values():
         for attempt in intent.attempts.values():
             if attempt.end != "ok" or attempt.status is None or attempt.body is None:
@@ -217,14 +201,10 @@ def _heard_by_clients(evidence: Evidence) -> Iterator[Finding]:
             )
             if (attempt.status, attempt.body) in said.get(name, ()) or not _decided(attempt):
                 continue
-            summary = (
-                f"The customer was answered {attempt.status}, which is on the log for no command of {name}."
-            )
+            summary = f"The customer was answered {attempt.status}, which is on the log for no command of {name}."
             proof: list[Command | Reply] = list(evidence.commands_of_intent.get(intent.name, []))
             proof += [reply for command in proof for reply in evidence.replies_of.get(command.identity, ())]
-            yield Finding(
-                name, summary, tuple(proof), None, _moved(attempt.status, attempt.body), intent.name
-            )
+            yield Finding(name, summary, tuple(proof), None, _moved(attempt.status, attempt.body), intent.name)
 
 
 def _decided(attempt: Attempt) -> bool:
@@ -241,9 +221,7 @@ def _same(one: Reply, other: Reply) -> bool:
 
 
 def _differ(subject: str, what: str, one: Reply, other: Reply, commands: list[Command]) -> Finding:
-    unequal = (
-        f"{one.status} and {other.status}" if one.status != other.status else f"{one.status} twice, unequally"
-    )
+    unequal = f"{one.status} and {other.status}" if one.status != other.status else f"{one.status} twice, unequally"
     money = _difference(other.status, other.body, one.status, one.body)
     intent = commands[0].intent if commands else ""
     return Finding(subject, f"{what} {unequal}.", (*commands, one, other), None, money, intent)

@@ -74,15 +74,13 @@ class Clients:
 
     def troubled(self, begin: int, end: int, quiet_ms: int) -> bool:
         """Whether any fault, and a quiet time after it, overlaps [begin, end]."""
-        return any(
-            start <= end and (stop is None or begin <= stop + quiet_ms) for start, stop in self.outages
-        )
+        return any(start <= end and (stop is None or begin <= stop + quiet_ms) for start, stop in self.outages)
 
 
 def fold(lines: Iterable[Mapping[str, Any]]) -> Clients:
     """Read a history once, in order."""
     clients = Clients()
-    began: dict[str, int] = {}
+    began: dict[tuple[str, Any], int] = {}
     for line in lines:
         kind = line["kind"]
         if kind == "run":
@@ -111,9 +109,7 @@ def fold(lines: Iterable[Mapping[str, Any]]) -> Clients:
 def _invoke(clients: Clients, line: Mapping[str, Any]) -> None:
     key = line["idempotency_key"]
     intent = clients.intents.get(line["intent"])
-    if (
-        intent is None
-    ):  # a history whose customers did not say first what they meant: the first request says it
+    if intent is None:  # a history whose customers did not say first what they meant: the first request says it
         intent = Intent(line["intent"], line["at"], line["merchant_id"], line["operation"], line["payload"])
         clients.intents[intent.name] = intent
     intent.attempts[line["attempt"]] = Attempt(
@@ -141,20 +137,22 @@ def _end(clients: Clients, line: Mapping[str, Any]) -> None:
     attempt.replayed, attempt.body = line.get("replayed"), line.get("body")
 
 
-def _fault(clients: Clients, line: Mapping[str, Any], began: dict[str, int]) -> None:
-    name, phase, at = line["fault"], line["phase"], line["at"]
+def _fault(clients: Clients, line: Mapping[str, Any], began: dict[tuple[str, Any], int]) -> None:
+    """One fault may strike several times, and its strikes may overlap: `number` tells them apart."""
+    name, phase, at, detail = line["fault"], line["phase"], line["at"], line.get("detail") or {}
+    strike = name, detail.get("number")
     if phase == "begin":
         clients.planned_faults.add(name)
-        began.setdefault(name, at)
+        began.setdefault(strike, at)
     elif phase == "end":
-        if name in began:
-            clients.outages.append((began.pop(name), at))
+        if strike in began:
+            clients.outages.append((began.pop(strike), at))
     elif phase == "hit":
         clients.fault_hits[name] = clients.fault_hits.get(name, 0) + 1
-        if name not in began:
+        since = [start for (fault, _), start in began.items() if fault == name]
+        if not since:
             clients.outages.append((at, at))
-        detail = line.get("detail") or {}
         if {"partition", "from", "to"} <= detail.keys():
-            # The records may come back before the hit is written down, but never before the fault began.
-            since = began.get(name, at)
-            clients.rewinds.append(Rewind(detail["partition"], detail["to"], detail["from"], since))
+            # Records may come back before the hit is written down, but never before the offsets were moved.
+            moved_at = detail.get("moved_at", min(since, default=at))
+            clients.rewinds.append(Rewind(detail["partition"], detail["to"], detail["from"], moved_at))

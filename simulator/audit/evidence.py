@@ -54,9 +54,7 @@ class Evidence:
     key_state: dict[str, KeyRecord | None] = field(default_factory=dict)  # newest; None is a tombstone
     key_offsets: dict[str, tuple[int, int]] = field(default_factory=dict)
     positions: dict[int, Position] = field(default_factory=dict)
-    dead: dict[tuple[int, int], str] = field(
-        default_factory=dict
-    )  # (partition, offset) of the command: reason
+    dead: dict[tuple[int, int], str] = field(default_factory=dict)  # (partition, offset) of the command: reason
     discarded: dict[Identity, list[Discarded]] = field(default_factory=lambda: defaultdict(list))
     discarded_counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     unreadable: list[tuple[str, int, int]] = field(default_factory=list)
@@ -69,9 +67,7 @@ class Evidence:
     commands_of_intent: dict[str, list[Command]] = field(default_factory=lambda: defaultdict(list))
     clocks: dict[int, int] = field(default_factory=dict)  # after the last command
     settled: dict[int, bool] = field(default_factory=dict)
-    whole: dict[int, bool] = field(
-        default_factory=dict
-    )  # commands, charges and replies from their first record on
+    whole: dict[int, bool] = field(default_factory=dict)  # commands, charges and replies from their first record on
     history_complete: bool = False  # every command here was sent by a customer of the history
 
     @property
@@ -308,17 +304,9 @@ def _intent_of(
 ) -> str | None:
     payload: Any = command.payload
     if command.operation == rules.CREATE and isinstance(payload, dict):
-        named = (
-            (payload.get("metadata") or {}).get("intent")
-            if isinstance(payload.get("metadata"), dict)
-            else None
-        )
+        named = (payload.get("metadata") or {}).get("intent") if isinstance(payload.get("metadata"), dict) else None
         intent = clients.intents.get(named) if isinstance(named, str) else None
-        if (
-            intent is not None
-            and intent.merchant_id == command.merchant_id
-            and intent.operation == rules.CREATE
-        ):
+        if intent is not None and intent.merchant_id == command.merchant_id and intent.operation == rules.CREATE:
             return intent.name
     if command.idempotency_key is None:
         candidates = keyless.get((command.merchant_id, command.fingerprint), [])
@@ -327,9 +315,7 @@ def _intent_of(
     if len(users) > 1:
         for user in users:
             if user not in prints:
-                prints[user] = rules.fingerprint(
-                    clients.intents[user].operation, clients.intents[user].payload
-                )
+                prints[user] = rules.fingerprint(clients.intents[user].operation, clients.intents[user].payload)
             if prints[user] == command.fingerprint:
                 return user
     return users[0] if users else None

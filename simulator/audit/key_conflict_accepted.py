@@ -45,9 +45,7 @@ def _conflict(evidence: Evidence, name: str, holder: Command, command: Command) 
     accepted = [reply for reply in evidence.replies_of.get(command.identity, []) if _honours(reply)]
     if events:
         summary = f"Key {name} stands for another request, yet {command.operation} was executed under it."
-        return Finding(
-            command.intent, summary, (holder, command, *events[:1]), None, events[0].money, command.intent
-        )
+        return Finding(command.intent, summary, (holder, command, *events[:1]), None, events[0].money, command.intent)
     if accepted:
         answer = f"{command.operation} was answered {accepted[0].status}"
         summary = f"Key {name} stands for another request, yet {answer}."

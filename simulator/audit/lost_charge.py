@@ -45,9 +45,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     yield from _passed_over(evidence)
 
 
-def _answered_on_the_log(
-    evidence: Evidence, executed: _Executed, claimed: set[tuple[str, str]]
-) -> Iterator[Finding]:
+def _answered_on_the_log(evidence: Evidence, executed: _Executed, claimed: set[tuple[str, str]]) -> Iterator[Finding]:
     for reply in evidence.replies:
         if not 200 <= reply.status < 300 or not evidence.absent(reply.partition):
             continue
@@ -63,9 +61,7 @@ def _answered_on_the_log(
         yield Finding(first.intent, summary, (first, reply), None, money, first.intent)
 
 
-def _answered_to_clients(
-    evidence: Evidence, executed: _Executed, claimed: set[tuple[str, str]]
-) -> Iterator[Finding]:
+def _answered_to_clients(evidence: Evidence, executed: _Executed, claimed: set[tuple[str, str]]) -> Iterator[Finding]:
     if evidence.clients is None or not all(map(evidence.absent, range(evidence.extent.partitions))):
         return
     for intent in evidence.clients.intents.values():
@@ -91,9 +87,7 @@ def _passed_over(evidence: Evidence) -> Iterator[Finding]:
             continue
         seen.add(command.intent)
         siblings = evidence.commands_of_intent.get(command.intent, [command])
-        if any(_left_a_trace(evidence, sibling) for sibling in siblings) or not _would_execute(
-            evidence, command
-        ):
+        if any(_left_a_trace(evidence, sibling) for sibling in siblings) or not _would_execute(evidence, command):
             continue
         yield Finding(
             command.intent,

@@ -21,9 +21,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         commands = evidence.commands_of.get(event.identity)
         if not commands:
             if evidence.whole.get(event.partition, False):
-                summary = (
-                    f"{event.type} of {event.amount} {event.currency} without any command {event.command_id}."
-                )
+                summary = f"{event.type} of {event.amount} {event.currency} without any command {event.command_id}."
                 yield Finding(event.charge_id, summary, (event,), None, event.money)
         elif commands[0].foreign and evidence.history_complete:
             summary = f"{event.type} of {event.amount} {event.currency} for a command that no customer sent."

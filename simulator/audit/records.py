@@ -41,9 +41,7 @@ class Command:
         value = orjson.loads(entry.value or b"")
         merchant, operation, payload = value["merchant_id"], value["type"], value["payload"]
         key = value["idempotency_key"]
-        if not (
-            isinstance(merchant, str) and isinstance(value["command_id"], str) and isinstance(operation, str)
-        ):
+        if not (isinstance(merchant, str) and isinstance(value["command_id"], str) and isinstance(operation, str)):
             raise TypeError("not an envelope")
         if not isinstance(key, (str, type(None))) or type(value["deadline_at"]) is not int:
             raise TypeError("not an envelope")
@@ -91,11 +89,7 @@ class Command:
     @property
     def money(self) -> dict[str, int]:
         """What a creation would move; other operations say their amount only together with their charge."""
-        if (
-            self.operation == rules.CREATE
-            and self.readable
-            and self.payload["payment_method"] == rules.APPROVED
-        ):
+        if self.operation == rules.CREATE and self.readable and self.payload["payment_method"] == rules.APPROVED:
             return {self.payload["currency"]: self.payload["amount"]}
         return {}
 

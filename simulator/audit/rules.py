@@ -127,9 +127,7 @@ def sure(operation: str, payload: Any) -> bool:
         payload["currency"] in _SURE_CURRENCIES
         and (description is None or 0 < len(description) <= 100)
         and len(metadata) <= 20
-        and all(
-            0 < len(name) <= 40 and type(text) is str and len(text) <= 100 for name, text in metadata.items()
-        )
+        and all(0 < len(name) <= 40 and type(text) is str and len(text) <= 100 for name, text in metadata.items())
     )
 
 
@@ -138,9 +136,7 @@ class Outcome:
     """What one execution must come to. `event` is None for a refusal; `charge` is the whole one after it."""
 
     status: int
-    body: (
-        dict[str, Any] | None
-    )  # None where the wording is not recomputed: of a refusal only status and code are
+    body: dict[str, Any] | None  # None where the wording is not recomputed: of a refusal only status and code are
     code: str | None = None
     event: str | None = None
     amount: int = 0

@@ -51,9 +51,7 @@ def _command(evidence: Evidence, command: Command) -> Finding | None:
         return None
     proof: list[Telling] = [command, *events, *own]
     there = [name for name, found in (("event", events), ("reply", own), ("key record", remembered)) if found]
-    return _finding(
-        command.intent, command.operation, there, missing, proof, events[0].money if events else {}
-    )
+    return _finding(command.intent, command.operation, there, missing, proof, events[0].money if events else {})
 
 
 def _record(evidence: Evidence, record: KeyRecord) -> Finding | None:

@@ -19,9 +19,7 @@ from simulator.audit.records import Reply
 
 NAME = "unanswered"
 
-QUIET_MS = (
-    15_000  # after an outage a stack needs this long to be itself again: twice the slowest promised recovery
-)
+QUIET_MS = 15_000  # after an outage a stack needs this long to be itself again: twice the slowest promised recovery
 STANDING_MS = 1_000  # an answer this long on the log was there to be given
 
 
@@ -44,11 +42,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         summary = f"{command.operation} {done} never answered."
         yield Finding(command.intent, summary, (command, *events[:1]), None, money, command.intent)
     for command in evidence.commands:
-        if (
-            not command.command_id
-            and evidence.absent(command.partition)
-            and not evidence.dead_lettered(command)
-        ):
+        if not command.command_id and evidence.absent(command.partition) and not evidence.dead_lettered(command):
             where = f"{command.partition}@{command.offset}"
             yield Finding(where, "An unreadable command was passed over without a dead letter.", (command,))
     if evidence.clients is not None:

@@ -45,9 +45,7 @@ def judge(
             ran.append(name)
         except Exception as error:  # noqa: BLE001, RUF100  a crashed check is a reason, whatever it crashed of
             unknown.append(f"the check {name} crashed: {type(error).__name__}: {error}")
-    anomalies = tuple(
-        anomaly for name, found in findings.items() for anomaly in _anomalies(evidence, name, found)
-    )
+    anomalies = tuple(anomaly for name, found in findings.items() for anomaly in _anomalies(evidence, name, found))
     verdict = Verdict.INVALID if anomalies else Verdict.UNKNOWN if unknown else Verdict.VALID
     clients = evidence.clients
     return Report(
@@ -78,13 +76,10 @@ def _reasons(evidence: Evidence) -> list[str]:
             still_open = [
                 topic
                 for topic in OUTPUTS
-                if (topic, partition) in bounds
-                and bounds[topic, partition].stable < bounds[topic, partition].end
+                if (topic, partition) in bounds and bounds[topic, partition].stable < bounds[topic, partition].end
             ]
             if still_open:
-                reasons.append(
-                    f"partition {partition}: a Kafka transaction is open in {', '.join(still_open)}"
-                )
+                reasons.append(f"partition {partition}: a Kafka transaction is open in {', '.join(still_open)}")
             else:
                 last = max((c.offset for c in evidence.commands if c.partition == partition), default=-1)
                 reasons.append(
@@ -93,18 +88,13 @@ def _reasons(evidence: Evidence) -> list[str]:
                 )
         if not evidence.whole[partition]:
             start = max(
-                (bound.start, topic)
-                for (topic, p), bound in bounds.items()
-                if p == partition and topic != "keys"
+                (bound.start, topic) for (topic, p), bound in bounds.items() if p == partition and topic != "keys"
             )
-            reasons.append(
-                f"partition {partition}: {start[1]} begins at {start[0]}; what came before cannot be judged"
-            )
+            reasons.append(f"partition {partition}: {start[1]} begins at {start[0]}; what came before cannot be judged")
     if evidence.unreadable:
         topic, partition, offset = evidence.unreadable[0]
         reasons.append(
-            f"{len(evidence.unreadable)} records of the system cannot be read, "
-            f"the first: {topic} {partition}@{offset}"
+            f"{len(evidence.unreadable)} records of the system cannot be read, the first: {topic} {partition}@{offset}"
         )
     if evidence.clients is not None:
         missed = sorted(evidence.clients.planned_faults - evidence.clients.fault_hits.keys())

@@ -1,0 +1,165 @@
+"""The raw log for the auditor: every record of the five topics, each known to be committed, aborted or open.
+
+In:      a KafkaConnection and a namespace.
+Out:     the log's extent, then batches of entries, partition by partition in offset order, a bounded number
+         at a time.
+Units:   offsets; seconds and milliseconds as named.
+Errors:  LogReadError, one sentence: no broker, no such topics, or no progress for STALLED_S.
+Source:  each range is read twice, read_uncommitted and read_committed; the difference was aborted, or is
+         still open at and above the last stable offset. Ends are positions fixed beforehand, never "the last
+         record seen" (research: markers, compaction and aborted records leave gaps).
+
+Order matters on a log that still moves: outputs' ends are fixed first and the end of `commands` last, so that
+every event has its command within what is read. Whether all commands are done is then asked of the
+processor's position.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from events.connection import KafkaConnection
+from events.topics import processor_group, topic_name
+from simulator.audit.log import COMMANDS, OUTPUTS, TOPICS, Bounds, Entry, Extent, Fate
+from simulator.log_watch import client_options
+
+CHUNK_RECORDS: Final = 5_000  # held at once, per partition being read
+STALLED_S: Final = 30.0
+POLL_MS: Final = 200
+REQUEST_TIMEOUT_MS: Final = 10_000
+
+
+class LogReadError(Exception):
+    """The log cannot be read to its end."""
+
+
+class LogReader:
+    """`async with LogReader(connection, namespace) as log:` `extent` is fixed on entering."""
+
+    extent: Extent
+
+    def __init__(self, connection: KafkaConnection, namespace: str) -> None:
+        self._namespace = namespace
+        self._where = connection.bootstrap
+        options = client_options(connection) | {"client_id": "payonce-audit-reader"}
+        self._options = options | {"request_timeout_ms": REQUEST_TIMEOUT_MS}
+        self._committed = self._consumer("read_committed")
+        self._uncommitted = self._consumer("read_uncommitted")
+
+    def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            isolation_level=isolation_level,
+            auto_offset_reset="none",
+            enable_auto_commit=False,
+            fetch_max_wait_ms=POLL_MS,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            **self._options,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            await asyncio.gather(self._committed.start(), self._uncommitted.start())
+            self.extent = await self._extent()
+        except KafkaError as error:
+            await self._stop()
+            raise LogReadError(f"The log at {self._where} cannot be read: {error}.") from None
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def _stop(self) -> None:
+        await asyncio.gather(self._committed.stop(), self._uncommitted.stop(), return_exceptions=True)
+
+    def _tp(self, topic: str, partition: int) -> TopicPartition:
+        return TopicPartition(topic_name(self._namespace, topic), partition)
+
+    async def _extent(self) -> Extent:
+        there = await self._uncommitted.topics()
+        absent = [topic for topic in TOPICS if topic_name(self._namespace, topic) not in there]
+        if absent:
+            names = ", ".join(topic_name(self._namespace, topic) for topic in absent)
+            raise LogReadError(f"There is no topic {names} at {self._where}; is --namespace right?")
+        partitions = len(self._uncommitted.partitions_for_topic(topic_name(self._namespace, COMMANDS)) or ())
+        bounds: dict[tuple[str, int], Bounds] = {}
+        group = await self._group_offsets(partitions)
+        for topics in (OUTPUTS, (COMMANDS,)):
+            spots = {(topic, p): self._tp(topic, p) for topic in topics for p in range(partitions)}
+            # The last stable offset first: what is stable then is below any end asked for later.
+            stable = await self._committed.end_offsets(list(spots.values()))
+            ends = await self._uncommitted.end_offsets(list(spots.values()))
+            starts = await self._uncommitted.beginning_offsets(list(spots.values()))
+            bounds |= {spot: Bounds(starts[tp], stable[tp], ends[tp]) for spot, tp in spots.items()}
+        return Extent(partitions, bounds, group)
+
+    async def _group_offsets(self, partitions: int) -> dict[int, int]:
+        admin = AIOKafkaAdminClient(**self._options)
+        await admin.start()
+        try:
+            spots = [self._tp(COMMANDS, partition) for partition in range(partitions)]
+            found = await admin.list_consumer_group_offsets(processor_group(self._namespace), partitions=spots)
+        finally:
+            await admin.close()
+        return {spot.partition: max(0, found[spot].offset) for spot in spots if spot in found}
+
+    async def read(self, topic: str) -> AsyncIterator[list[Entry]]:
+        """Every record of one topic within the extent, a bounded number at a time."""
+        for partition in range(self.extent.partitions):
+            bounds = self.extent.bounds[topic, partition]
+            if bounds.start < bounds.end:
+                try:
+                    async for entries in self._partition(self._tp(topic, partition), bounds):
+                        yield entries
+                except KafkaError as error:
+                    raise LogReadError(f"{topic} {partition} cannot be read: {error}.") from None
+
+    async def _partition(self, tp: TopicPartition, bounds: Bounds) -> AsyncIterator[list[Entry]]:
+        for consumer in (self._uncommitted, self._committed):
+            consumer.assign([tp])
+            consumer.seek(tp, bounds.start)
+        reached = bounds.start
+        while reached < bounds.end:
+            records, reached = await _chunk(self._uncommitted, tp, reached, bounds.end)
+            until = min(reached, bounds.stable)
+            committed: set[int] = set()
+            at = await self._committed.position(tp)
+            while at < until:
+                # Bounded as well: it never runs ahead of the records it is compared with.
+                found, at = await _chunk(self._committed, tp, at, until)
+                committed.update(record.offset for record in found)
+            yield [_entry(record, committed, bounds.stable) for record in records]
+
+
+async def _chunk(
+    consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int
+) -> tuple[list[ConsumerRecord], int]:
+    """Up to CHUNK_RECORDS records of [start, end), and the position after them."""
+    deadline = time.monotonic() + STALLED_S
+    while True:
+        batches = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=CHUNK_RECORDS)
+        position = await consumer.position(tp)
+        records = [record for record in batches.get(tp, ()) if start <= record.offset < end]
+        if position > start:
+            if position > end:  # went beyond: what lies there is the next call's to see
+                consumer.seek(tp, end)
+                position = end
+            return records, position
+        if time.monotonic() > deadline:
+            raise LogReadError(f"{tp.topic} {tp.partition} gave nothing at {start} for {STALLED_S:.0f} s.")
+
+
+def _entry(record: Any, committed: set[int], stable: int) -> Entry:
+    offset = record.offset
+    fate = Fate.COMMITTED if offset in committed else Fate.OPEN if offset >= stable else Fate.ABORTED
+    return Entry(record.partition, offset, record.timestamp, record.key, record.value, record.headers, fate)
