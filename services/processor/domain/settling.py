@@ -1,0 +1,297 @@
+"""What a batch of commands comes to: who is executed, who is answered again, who is refused.
+
+In:      the rules, where the partition stands, commands in log order, what the store holds of their keys.
+Out:     the records to append, the writes of the store, where the partition stands then.
+Units:   offsets of `commands`; instants in Unix milliseconds of the partition's clock.
+Errors:  none for whatever stands on the log; an exception is a bug, and the worker dead-letters its cause.
+Source:  CONTRACT, "The log"; DESIGN, "Exactly once". Pure: the same log always gives the same bytes.
+
+The order of the questions matters. Is it on the log already under another key? Does a key record answer it? Only
+then: is it redelivered, is it too late? So whatever was answered once is answered again with the same bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+from events.canonical import canonical
+from events.codec import COMMAND_ID_REUSED, INTERNAL_ERROR, ReceivedCommand, Rejected, decode_command
+from events.codes import CODES, DECLINES, problem_body
+from events.guarantees import Guarantee
+from events.identifiers import charge_id, event_id, refund_id
+from services.kafka.port import Outgoing, Record
+from services.processor.domain import bugs, writing
+from services.processor.domain.payment import Fact, created, decide, evolve
+from services.processor.domain.rules import Rules, Standing
+from services.processor.domain.stored import of_charge, of_event, of_key
+
+__all__ = ["Incoming", "Rules", "Settled", "Standing", "decode", "is_due", "lookups", "settle"]
+__all__ += ["settle_expiry", "settle_failure"]
+
+
+class Incoming(NamedTuple):
+    """One record of `commands`, decoded, and the names that its execution would have."""
+
+    command: ReceivedCommand | Rejected
+    record: Record
+    event_id: str
+    charge_id: str
+
+
+@dataclass(slots=True)
+class Settled:
+    standing: Standing
+    keys: list[Outgoing] = field(default_factory=list)
+    charges: list[Outgoing] = field(default_factory=list)
+    replies: list[Outgoing] = field(default_factory=list)
+    dead_letters: list[Outgoing] = field(default_factory=list)
+    writes: dict[bytes, bytes | None] = field(default_factory=dict)
+    executed: int = 0
+    replayed: int = 0
+    refused: int = 0
+    expired: int = 0
+    dead: int = 0
+
+
+def decode(rules: Rules, records: Sequence[Record]) -> list[Incoming]:
+    incoming = []
+    partition, partitions = rules.partition, rules.partitions
+    for record in records:
+        command = decode_command(
+            record.offset, record.timestamp, record.key, record.value, record.headers, partition, partitions
+        )
+        if isinstance(command, Rejected):
+            incoming.append(Incoming(command, record, "", ""))
+            continue
+        merchant_id, command_id = command.merchant_id, command.command_id
+        about = charge_id(merchant_id, command_id) if command.type == "charge.create" else command.payload["charge_id"]
+        incoming.append(Incoming(command, record, event_id(merchant_id, command_id), about))
+    return incoming
+
+
+def lookups(rules: Rules, incoming: Sequence[Incoming]) -> list[bytes]:
+    """What the store must be asked before `settle` can decide."""
+    wanted = []
+    for command, _, event, charge in incoming:
+        if isinstance(command, Rejected):
+            continue
+        wanted.append(of_key(command.key))
+        wanted.append(of_event(event))
+        if command.type != "charge.create":
+            wanted.append(of_charge(charge))
+    return wanted
+
+
+def is_due(value: bytes, clock: int) -> bool:
+    """Whether a key record's window has passed."""
+    due: bool = clock >= orjson.loads(value)["expires_at"]
+    return due
+
+
+def settle_expiry(
+    rules: Rules, standing: Standing, candidates: Sequence[tuple[bytes, bytes]], found: Mapping[bytes, bytes | None]
+) -> tuple[list[Outgoing], dict[bytes, bytes | None]]:
+    """Tombstones for those of `candidates` (record key and value in `keys`) that are still the newest of their key."""
+    gone = [key for key, value in candidates if found.get(of_key(key)) == value and is_due(value, standing.clock)]
+    return [Outgoing(key, None, ()) for key in gone], {of_key(key): None for key in gone}
+
+
+def settle_failure(rules: Rules, standing: Standing, incoming: Incoming, error: Exception) -> Settled:
+    """A record on which deciding itself failed: kept as a dead letter, answered 500, nothing stored."""
+    command, record = incoming.command, incoming.record
+    turn = _Turn(rules, standing, {})
+    redelivered = turn.reads(record.offset, record.timestamp)
+    turn.bury(record, INTERNAL_ERROR, redelivered)
+    if command.command_id is not None:
+        turn.refuse(command, "internal_error")
+    return turn.done()
+
+
+def settle(
+    rules: Rules, standing: Standing, incoming: Sequence[Incoming], found: Mapping[bytes, bytes | None]
+) -> Settled:
+    turn = _Turn(rules, standing, found)
+    for one in incoming:
+        turn.take(one)
+    return turn.done()
+
+
+class _Turn:
+    """One batch being settled: commands of the same key in it see each other through `writes`."""
+
+    __slots__ = ("clock", "found", "position", "positioned", "rules", "settled", "writes")
+
+    def __init__(self, rules: Rules, standing: Standing, found: Mapping[bytes, bytes | None]) -> None:
+        self.rules = rules
+        self.found = found
+        self.position, self.clock = standing
+        self.settled = Settled(standing)
+        self.writes = self.settled.writes
+        # Whether the position and the ids already on the log have a say, beside the key record.
+        self.positioned = rules.guarantee is Guarantee.EXACTLY_ONCE and "trust-group-offset" not in rules.bugs
+
+    def done(self) -> Settled:
+        self.settled.standing = Standing(self.position, self.clock)
+        return self.settled
+
+    def reads(self, offset: int, timestamp: int) -> bool:
+        """Move the clock and the position; whether this record had been read before."""
+        self.clock = max(self.clock, timestamp)
+        redelivered = self.positioned and offset < self.position
+        self.position = max(self.position, offset + 1)
+        return redelivered
+
+    def take(self, incoming: Incoming) -> None:
+        command, record = incoming.command, incoming.record
+        redelivered = self.reads(record.offset, record.timestamp)
+        if isinstance(command, Rejected):
+            self.bury(record, command.reason, redelivered)
+            if command.command_id is not None:
+                self.refuse(command, command.code, command.detail)
+            return
+        executed_under = self._get(of_event(incoming.event_id)) if self.positioned else None
+        if executed_under is not None and executed_under != command.key:
+            self.bury(record, COMMAND_ID_REUSED, redelivered)
+        elif self._answer_from_record(command, redelivered):
+            return
+        elif redelivered or executed_under is not None or self.clock > command.deadline_at:
+            self.settled.expired += 1
+            self.refuse(command, "command_expired")
+        else:
+            self._execute(incoming, command)
+
+    def bury(self, record: Record, reason: str, redelivered: bool) -> None:
+        """A dead letter, once: a redelivered one was written in the transaction that moved the position past it."""
+        self.settled.dead += 1
+        if not redelivered:
+            self.settled.dead_letters.append(writing.dead_letter(self.rules, record, reason))
+
+    def refuse(self, command: ReceivedCommand | Rejected, code: str, detail: str | None = None) -> None:
+        """An answer that is not stored under the key."""
+        self._reply(command, CODES[code].status, problem_body(code, detail), replayed=False)
+
+    def _get(self, key: bytes) -> bytes | None:
+        return self.writes[key] if key in self.writes else self.found.get(key)
+
+    def _answer_from_record(self, command: ReceivedCommand, redelivered: bool) -> bool:
+        """Whether the key record answers this command: with the original bytes, or with a refusal."""
+        if not self.rules.guarantee.looks_at_keys:
+            return False
+        value = self._get(of_key(command.key))
+        if value is None:
+            return False
+        record = orjson.loads(value)
+        if self.clock >= record["expires_at"] or bugs.forgets(self.rules.bugs, record, command.offset):
+            return False
+        if redelivered and record["offset"] > command.offset:
+            return False  # the key was used again since: it says nothing about this command
+        if record["fingerprint"] != command.fingerprint and "no-fingerprint" not in self.rules.bugs:
+            self.settled.refused += 1
+            self.refuse(command, "idempotency_key_reused")
+            return True
+        self.settled.replayed += 1
+        body = record["body"]
+        if "recompute-answer" in self.rules.bugs:
+            body = bugs.recomputed(body, self.clock)
+        self._reply(command, record["status"], body, replayed=record["command_id"] != command.command_id)
+        return True
+
+    def _execute(self, incoming: Incoming, command: ReceivedCommand) -> None:
+        before, sequence = self._charge(incoming, command)
+        fact = decide(before, command.type, command.payload)
+        if isinstance(fact, str):
+            self.settled.refused += 1
+            self._keep(command, CODES[fact].status, problem_body(fact), None, None)
+            return
+        charge = (
+            evolve(before, fact)
+            if before is not None
+            else created(incoming.charge_id, command.merchant_id, command.payload, fact, self.clock)
+        )
+        self._append(incoming, command, fact, charge, sequence)
+        if bugs.invents(self.rules.bugs, command.offset):
+            self._invent(command, fact)
+
+    def _charge(self, incoming: Incoming, command: ReceivedCommand) -> tuple[dict[str, Any] | None, int]:
+        """The charge that the command is about, as far as its merchant may see it, and its next event's number."""
+        if command.type == "charge.create":
+            return None, 1
+        value = self._get(of_charge(incoming.charge_id))
+        if value is None:
+            return None, 1
+        event = orjson.loads(value)
+        if event["merchant_id"] != command.merchant_id:
+            return None, 1
+        return event["data"]["charge"], event["sequence"] + 1
+
+    def _append(
+        self, incoming: Incoming, command: ReceivedCommand, fact: Fact, charge: dict[str, Any], sequence: int
+    ) -> None:
+        event, clock = incoming.event_id, self.clock
+        charge_text = canonical(charge)
+        refund: dict[str, Any] | None = None
+        status, body = 200, charge_text
+        if fact.type == "charge.refunded":
+            refund = {
+                "id": refund_id(command.merchant_id, command.command_id),
+                "object": "refund",
+                "charge_id": charge["id"],
+                "amount": fact.amount,
+                "currency": charge["currency"],
+                "created_at": clock,
+            }
+            status, body = 201, canonical(refund)
+        elif fact.decline_code is not None:
+            detail = DECLINES[fact.decline_code]
+            status = 402
+            body = problem_body(
+                "card_declined", detail, decline_code=fact.decline_code, charge_id=charge["id"]
+            ).encode()
+        elif sequence == 1:
+            status = 201
+        value = writing.event_value(command, event, fact, charge, charge_text, refund, sequence, clock)
+        headers = writing.event_headers(self.rules, command, event, fact, clock)
+        self.settled.executed += 1
+        self.settled.charges.append(Outgoing(charge["id"].encode(), value, headers))
+        self.writes[of_charge(charge["id"])] = value
+        self.writes[of_event(event)] = command.key
+        self._keep(command, status, body.decode(), event, charge["id"])
+
+    def _keep(self, command: ReceivedCommand, status: int, body: str, event: str | None, charge: str | None) -> None:
+        """Store the answer under the key, and give it."""
+        value = writing.key_value(self.rules, command, self.clock, status, body, event, charge)
+        self.settled.keys.append(Outgoing(command.key, value, ()))
+        self.writes[of_key(command.key)] = value
+        self._reply(command, status, body, replayed=False)
+
+    def _reply(self, command: ReceivedCommand | Rejected, status: int, body: str, *, replayed: bool) -> None:
+        assert command.command_id is not None
+        if bugs.swallows(self.rules.bugs, command.offset):
+            return
+        self.settled.replies.append(
+            writing.reply(
+                command.command_id,
+                command.merchant_id,
+                command.idempotency_key,
+                command.headers,
+                status,
+                body,
+                replayed,
+            )
+        )
+
+    def _invent(self, command: ReceivedCommand, fact: Fact) -> None:
+        """The bug `invent-charge`: one more charge, that no command on the log asked for."""
+        if command.type != "charge.create":
+            return
+        invented = command._replace(command_id=command.command_id[:-1] + "x")
+        name = charge_id(invented.merchant_id, invented.command_id)
+        event = event_id(invented.merchant_id, invented.command_id)
+        charge = created(name, invented.merchant_id, invented.payload, fact, self.clock)
+        value = writing.event_value(invented, event, fact, charge, canonical(charge), None, 1, self.clock)
+        headers = writing.event_headers(self.rules, invented, event, fact, self.clock)
+        self.settled.charges.append(Outgoing(name.encode(), value, headers))
+        self.writes[of_charge(name)] = value
+        self.writes[of_event(event)] = invented.key
