@@ -85,7 +85,7 @@ OPERATIONS: Final = tuple(PAYLOADS)
 
 
 class Command(BaseModel):
-    """The value of a record in `commands`. Unknown members of the envelope are tolerated, those of the payload are not."""
+    """The value of a record in `commands`: unknown members are tolerated here, but not in the payload."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -104,7 +104,7 @@ _VALIDATE: Final = {name: model.__pydantic_validator__.validate_python for name,
 
 
 def validate_payload(operation: str, payload: object) -> None:
-    """Raise InvalidPayload unless `payload` obeys the rules of `operation`; makes nothing, so that what was received stays."""
+    """Raise InvalidPayload unless `payload` obeys the rules of `operation`; what was received stays as it is."""
     try:
         _VALIDATE[operation](payload)
     except ValidationError as error:

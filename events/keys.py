@@ -16,7 +16,7 @@ class _Value(BaseModel):
 
 
 class KeyRecord(_Value):
-    """The value under `merchant_id/idempotency_key`, or under `@command/merchant_id/command_id` for a command without a key."""
+    """The value under `merchant_id/idempotency_key`, or `@command/merchant_id/command_id` where there is no key."""
 
     merchant_id: str
     idempotency_key: str | None
