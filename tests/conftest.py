@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from simulator.broker.embedded import EmbeddedBroker
+from simulator.proxy.kafka import listen
 from tests.support.brokers import own_broker
+from tests.support.log_worlds import ProxiedBroker
 
 _numbers = itertools.count(1)
 
@@ -33,3 +35,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if needs_engine:
         config.hook.pytest_deselected(items=needs_engine)
         items[:] = [item for item in items if item not in needs_engine]
+
+
+@pytest.fixture(scope="session")
+def proxied_kafka() -> Iterator[ProxiedBroker]:
+    """One real Kafka for the whole session whose clients must come through a proxy that the test starts."""
+    with listen() as listening:
+        host, port = listening.getsockname()
+        with own_broker(proxy_address=f"{host}:{port}") as broker:
+            yield ProxiedBroker(broker, listening)

@@ -93,8 +93,8 @@ class MemoryWriter:
     async def commit(self) -> None:
         if not self._open:
             return
-        assert self._carries_offsets, "a transaction without offsets is not fenced by the group's generation"
         self._begin_step()
+        assert self._carries_offsets, "a transaction without offsets is not fenced by the group's generation"
         self._end(committed=True)
 
     async def abort(self) -> None:

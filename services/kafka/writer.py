@@ -89,8 +89,8 @@ class TransactionalWriter:
     async def commit(self) -> None:
         if self._state is _State.READY:
             return
-        assert self._carries_offsets, "a transaction without offsets is not fenced by the group's generation"
         with self._step():
+            assert self._carries_offsets, "a transaction without offsets is not fenced by the group's generation"
             await self._end(committed=True)
 
     async def abort(self) -> None:
