@@ -22,7 +22,12 @@ from typing import Any, Final, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+)
 
 from events.connection import KafkaConnection
 from events.topics import processor_group, topic_name
@@ -31,6 +36,8 @@ from simulator.log_watch import client_options
 
 CHUNK_RECORDS: Final = 5_000  # held at once, per partition being read
 STALLED_S: Final = 30.0
+COORDINATOR_S: Final = 10.0
+COORDINATOR_PAUSE_S: Final = 0.1
 POLL_MS: Final = 200
 REQUEST_TIMEOUT_MS: Final = 10_000
 
@@ -91,9 +98,8 @@ class LogReader:
         if absent:
             names = ", ".join(topic_name(self._namespace, topic) for topic in absent)
             raise LogReadError(f"There is no topic {names} at {self._where}; is --namespace right?")
-        partitions = len(self._uncommitted.partitions_for_topic(topic_name(self._namespace, COMMANDS)) or ())
+        partitions, group = await self._asked_of_the_admin()
         bounds: dict[tuple[str, int], Bounds] = {}
-        group = await self._group_offsets(partitions)
         for topics in (OUTPUTS, (COMMANDS,)):
             spots = {(topic, p): self._tp(topic, p) for topic in topics for p in range(partitions)}
             # The last stable offset first: what is stable then is below any end asked for later.
@@ -103,15 +109,34 @@ class LogReader:
             bounds |= {spot: Bounds(starts[tp], stable[tp], ends[tp]) for spot, tp in spots.items()}
         return Extent(partitions, bounds, group)
 
-    async def _group_offsets(self, partitions: int) -> dict[int, int]:
+    async def _asked_of_the_admin(self) -> tuple[int, dict[int, int]]:
+        """How many partitions there are, and the processors' group's offset in each."""
         admin = AIOKafkaAdminClient(**self._options)
         await admin.start()
         try:
+            (described,) = await admin.describe_topics([topic_name(self._namespace, COMMANDS)])
+            partitions = len(described["partitions"])
             spots = [self._tp(COMMANDS, partition) for partition in range(partitions)]
-            found = await admin.list_consumer_group_offsets(processor_group(self._namespace), partitions=spots)
+            found = await self._group_offsets(admin, spots)
         finally:
             await admin.close()
-        return {spot.partition: max(0, found[spot].offset) for spot in spots if spot in found}
+        return partitions, {spot.partition: max(0, found[spot].offset) for spot in spots if spot in found}
+
+    async def _group_offsets(
+        self, admin: AIOKafkaAdminClient, spots: list[TopicPartition]
+    ) -> dict[TopicPartition, Any]:
+        """A cluster whose first group is being asked for needs a moment to make its coordinator."""
+        deadline = time.monotonic() + COORDINATOR_S
+        while True:
+            try:
+                found: dict[TopicPartition, Any] = await admin.list_consumer_group_offsets(
+                    processor_group(self._namespace), partitions=spots
+                )
+                return found
+            except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError, GroupLoadInProgressError):
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(COORDINATOR_PAUSE_S)
 
     async def read(self, topic: str) -> AsyncIterator[list[Entry]]:
         """Every record of one topic within the extent, a bounded number at a time."""

@@ -1,4 +1,4 @@
-"""An audit, and two of them side by side, on a terminal.
+"""An audit, and several of them side by side, on a terminal.
 
 In:      Report, and RunStats where a run was timed.
 Out:     rich renderables: `console.print(render(report))`; nothing is printed here.
@@ -39,21 +39,18 @@ def render(report: Report, stats: RunStats | None = None) -> RenderableType:
     return Group(*parts)
 
 
-def render_comparison(
-    left: tuple[Report, RunStats], right: tuple[Report, RunStats], title: str | None = None
-) -> RenderableType:
-    """The same customers and faults twice, each run in its column."""
+def render_comparison(*runs: tuple[Report, RunStats], title: str | None = None) -> RenderableType:
+    """The same customers and faults under each guarantee, each run in its column."""
     table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
     table.add_column("")
-    for report, _ in (left, right):
+    for report, _ in runs:
         table.add_column(report.guarantee, justify="right")
-    for name, cell in _rows(left, right).items():
-        cells = [cell(*left), cell(*right)]
-        table.add_row(name, *cells)
+    for name, cell in _rows(*runs).items():
+        table.add_row(name, *(cell(*run) for run in runs))
     table.add_section()
     table.add_row(
         Text("verdict", style="bold"),
-        *(Text(report.verdict.value, style=COLOURS[report.verdict]) for report, _ in (left, right)),
+        *(Text(report.verdict.value, style=COLOURS[report.verdict]) for report, _ in runs),
     )
     return table
 
