@@ -19,15 +19,18 @@ from simulator.broker.java import JvmProfile
 WITHOUT_ARCHIVE = ("-XX:SharedArchiveFile=/nonexistent",)  # the last of two wins; a missing one is passed over
 
 
+KINDS: tuple[tuple[str, JvmProfile, tuple[str, ...]], ...] = (
+    ("quick", "quick", ()),
+    ("quick, without the archive", "quick", WITHOUT_ARCHIVE),
+    ("throughput", "throughput", ()),
+)
+
+
 def measure(rounds: int) -> dict[str, list[float]]:
     """Seconds of every start, by kind."""
     taken: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
-        for name, profile, flags in (
-            ("quick", "quick", ()),
-            ("quick, without the archive", "quick", WITHOUT_ARCHIVE),
-            ("throughput", "throughput", ()),
-        ):
+        for name, profile, flags in KINDS:
             _round(name, profile, flags, taken)
     return taken
 
