@@ -23,6 +23,7 @@ from services.kafka.errors import Fenced, KafkaFailure
 from services.kafka.kafka_log import KafkaLog
 from services.processor.app import make_app
 from services.processor.identity import Identity, IdentityTaken
+from services.processor.lag import watch_lag
 from services.processor.observer import Observer
 from services.processor.settings import Settings
 from services.processor.store.rocks import RocksStore, StoreBusy
@@ -76,9 +77,11 @@ async def _serve(settings: Settings, to: KafkaConnection, listener: socket.socke
         store = RocksStore(settings.dir / "keys.rocksdb")
         worker = Worker(kafka, store, settings.terms, surroundings, observer)
         transactional_id = f"{settings.namespace}.processor.{identity.name}"
+        watching = surroundings.spawn(watch_lag(kafka, settings.terms, observer, surroundings), "lag")
         try:
             await worker.run(transactional_id, identity.predecessor, identity.remember, stopped)
         finally:
+            watching.cancel()
             store.close()
             await kafka.close()
 

@@ -3,7 +3,7 @@
 Units:   seconds in metrics, as Prometheus asks; milliseconds in logs; offsets as Kafka counts them.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import structlog
@@ -51,6 +51,7 @@ class Observer:
         )
         self._lag = Gauge("payonce_processor_lag", "Commands not read yet.", ("partition",), registry=self.registry)
         self._states: dict[int, str] = {}
+        self._positions: dict[int, int] = {}
         self._joined = False
         self._said_ms = -float(SAY_EVERY_MS)
         self._unsaid = 0
@@ -68,14 +69,21 @@ class Observer:
     def assigned(self, assignment: Assignment, taking_over: Collection[int]) -> None:
         self._position.clear()
         self._lag.clear()
+        self._positions = {one: at for one, at in self._positions.items() if one in assignment.partitions}
         self._states = {one: "taking_over" if one in taking_over else "running" for one in assignment.partitions}
         self._joined = True
 
-    def taken_over(self, partitions: Collection[int]) -> None:
-        self._states |= dict.fromkeys(partitions, "running")
+    def taken_over(self, positions: Mapping[int, int]) -> None:
+        self._states |= dict.fromkeys(positions, "running")
+        for partition, position in positions.items():
+            self._at(partition, position)
         if self._on_ready is not None:
             self._on_ready()
             self._on_ready = None  # said once
+
+    def _at(self, partition: int, position: int) -> None:
+        self._positions[partition] = position
+        self._position.labels(partition).set(position)
 
     def stopped(self, partition: int) -> None:
         self._states[partition] = "stopped"
@@ -87,9 +95,11 @@ class Observer:
         self._lost.labels(type(error).__name__).inc()
         self._states = dict.fromkeys(self._states, "taking_over")
 
-    def lagging(self, lag: dict[int, int]) -> None:
-        for partition, commands in lag.items():
-            self._lag.labels(partition).set(commands)
+    def lagging(self, ends: Mapping[int, int]) -> None:
+        """The end of `commands` in each partition of ours, as just seen."""
+        for partition, end in ends.items():
+            if partition in self._positions:
+                self._lag.labels(partition).set(max(0, end - self._positions[partition]))
 
     def committed(self, batch: Batch, duration_ms: float) -> None:
         counts = batch.counts()
@@ -98,7 +108,7 @@ class Observer:
         self._keys_expired.inc(counts["keys_expired"])
         self._seconds.observe(duration_ms / 1000)
         for partition, one in batch.partitions.items():
-            self._position.labels(partition).set(one.standing.position)
+            self._at(partition, one.standing.position)
         now_ms = self._surroundings.elapsed_ms()
         if now_ms - self._said_ms < SAY_EVERY_MS:
             self._unsaid += 1

@@ -207,7 +207,7 @@ class Worker:
             take_over = TakeOver(self._kafka, self._store, self._terms, self._surroundings)
             self._taking = self._surroundings.spawn(take_over.run(comes), "take-over")
         else:
-            self._observer.taken_over(())
+            self._observer.taken_over({})
 
     def _adopt(self, starts: Mapping[int, Start]) -> None:
         self._taking = None
@@ -215,7 +215,7 @@ class Worker:
             self._holdings[partition] = Holding(start.standing, start.read_from, start.reach)
         self._follow()
         log.info("partitions_taken_over", read_from={str(one): start.read_from for one, start in starts.items()})
-        self._observer.taken_over(starts)
+        self._observer.taken_over({one: start.standing.position for one, start in starts.items()})
 
     def _follow(self) -> None:
         """Read exactly what is held, from where it was read to."""

@@ -25,6 +25,7 @@ from services.kafka.kafka_log import KafkaLog
 from services.kafka.memory import MemoryLog
 from services.kafka.memory_broker import MemoryBroker
 from services.kafka.memory_clock import ManualClock
+from services.kafka.memory_writer import MemoryFaults
 from services.kafka.port import Assignment, Log, Outgoing, Record, TopicPartition, Writer
 from services.processor.observer import Observer
 from services.processor.store.memory import MemoryStore
@@ -326,11 +327,12 @@ class MemoryWorld(World):
         super().__init__(namespace, partitions)
         self.clock = ManualClock()
         self.broker = MemoryBroker(self.clock.now_ms)
+        self.faults = MemoryFaults()
         self.surroundings = _ClockSurroundings(self.clock)
         self._ticking = asyncio.ensure_future(self._tick())
 
     async def connect(self, name: str) -> Any:
-        kafka = MemoryLog(self.broker, self.clock, name)
+        kafka = MemoryLog(self.broker, self.clock, name, self.faults)
         await kafka.ensure_topics(self.namespace, self.partitions)
         return kafka
 
