@@ -118,7 +118,7 @@ class KeptBroker:
     async def _keep_running(self) -> None:
         while self.pid is not None:
             await _death_of(self.pid, self._broker)
-            self._on_report("the broker died; starting it again on the same ports and data")
+            self._on_report(f"the broker (process {self.pid}) died; starting it again on the same ports and data")
             self.pid = None
             self._serving.clear()
             self._on_change()

@@ -49,6 +49,9 @@ async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPar
     """Every partition of a topic that exists; asking creates none."""
     if topic not in await consumer.topics():
         raise Failure(f"There is no topic {topic} on this Kafka; is --namespace right?")
+    first = TopicPartition(topic, 0)
+    consumer.assign([first])  # from here on it keeps this topic's metadata, which `topics` does not
+    await consumer.beginning_offsets([first])
     return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
