@@ -18,6 +18,7 @@ import typer
 
 from events.options import InvalidOption, refuse_unknown_environment
 from simulator.commands import charge_events, keys, services
+from simulator.commands.simulate import compare, demo, simulate
 from simulator.commands.up import up
 from simulator.failure import Failure
 
@@ -35,7 +36,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command()(demo)
 app.command()(up)
+app.command()(simulate)
+app.command()(compare)
 app.add_typer(keys.app, name="keys")
 app.add_typer(charge_events.app, name="events")
 app.command()(services.gateway)

@@ -14,6 +14,7 @@ from simulator.audit.report import Report, Verdict
 Faults = Mapping[str, Mapping[str, int]]
 
 KILLS_MIN: Final = 2
+LONG_ENOUGH_S: Final = 15.0
 BITES_MIN: Final = {"kill_processor": KILLS_MIN, "lose_request": 1, "lose_response": 1, "rewind_offsets": 1}
 DUPLICATE: Final = "duplicate_charge"
 NAMES: Final = {
@@ -21,6 +22,11 @@ NAMES: Final = {
     "crash_redelivery": "a redelivery after a crash",
     "rewind": "rewound offsets",
 }
+
+
+def kills_to_expect(duration_s: float) -> int:
+    """A run of a few seconds has time for one kill, its take-over and its proof."""
+    return KILLS_MIN if duration_s >= LONG_ENOUGH_S else 1
 
 
 def missing(guarantee: str, report: Report, faults: Faults, kills_min: int = KILLS_MIN) -> list[str]:

@@ -11,8 +11,9 @@ import asyncio
 import json
 import platform
 import shutil
+import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -23,14 +24,16 @@ from events.options import duration_ms
 from simulator import faults
 from simulator.audit.report import Report
 from simulator.audit_run import audit_namespace
+from simulator.failure import Failure, UsageFailure
 from simulator.faults.base import Scene
 from simulator.faults.plan import plan_strikes
 from simulator.faults.vandals import Vandals
-from simulator.history import HistoryWriter, read_history
+from simulator.history import HistoryWriter
 from simulator.log_watch import LogWatch
 from simulator.place import Place, own_place, target_place
 from simulator.proxy.http import HttpLossProxy
 from simulator.settle import settle
+from simulator.stack_files import is_stack_running
 from simulator.stack_options import StackOptions
 from simulator.workload.load import Door, Load, now_ms
 from simulator.workload.plan import plan_purchases
@@ -38,7 +41,8 @@ from simulator.workload.summary import fault_summary, load_summary
 from simulator.workload.tally import Tally
 
 GRACE_S = 30.0  # how long a customer may still be there after the last one came: a few patiences and backoffs
-TELL_EVERY_S = 1.0
+TELL_EVERY_S = 0.5
+TELL_EVERY_S_ELSEWHERE = 5.0  # where every sentence stays
 SCENARIO = "checkout"
 
 
@@ -84,7 +88,9 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
     for old in (history_path, report_path):
         old.unlink(missing_ok=True)
     began = time.monotonic()
-    async with _place(options, tell) as place, LogWatch(place.connection, place.namespace) as log:
+    async with AsyncExitStack() as opened:
+        place = await _unless(stopping, opened.enter_async_context(_place(options, tell)))
+        log = await opened.enter_async_context(LogWatch(place.connection, place.namespace))
         ready = time.monotonic()
         run = _run_line(options, place, log)
         with HistoryWriter(history_path) as history:
@@ -100,8 +106,9 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
             place.connection,
             place.namespace,
             guarantee=place.guarantee,
-            history=read_history(history_path),
+            history=history_path,
             ledger_url=place.ledger_url,
+            progress=tell.progress,
         )
         audited = time.monotonic()
     summary = {
@@ -120,6 +127,18 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
     }
     report_path.write_text(json.dumps(summary, indent=2) + "\n")
     return RunResult(report, summary, stopping.is_set())
+
+
+async def _unless(stopping: asyncio.Event, starting: Coroutine[Any, Any, Place]) -> Place:
+    """Whatever starts, unless somebody asks to stop before it has."""
+    start, stop = asyncio.create_task(starting), asyncio.create_task(stopping.wait())
+    await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not start.done():
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+        raise Failure("Interrupted before the run began.", exit_code=130)
+    return start.result()
 
 
 def read_result(path: Path) -> RunResult:
@@ -141,6 +160,8 @@ async def _place(options: RunOptions, tell: Narrator) -> AsyncIterator[Place]:
             yield place
         return
     directory = options.dir / "stack"
+    if is_stack_running(directory):
+        raise UsageFailure(f"Another simulation runs in {options.dir}; choose another --dir.")
     shutil.rmtree(directory, ignore_errors=True)
     stack = replace(options.stack, dir=directory)
     if stack.kafka not in ("embedded", "docker"):
@@ -200,9 +221,7 @@ async def _let_loose(
     return load.tally, vandals
 
 
-async def _first_end(
-    customers: asyncio.Task[None], breaking: asyncio.Task[None], stop: asyncio.Task[Any]
-) -> None:
+async def _first_end(customers: asyncio.Task[None], breaking: asyncio.Task[None], stop: asyncio.Task[Any]) -> None:
     """Until customers and vandals are both done, or somebody asks to stop; whatever failed is raised."""
     both = asyncio.gather(customers, breaking)
     await asyncio.wait({both, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -231,4 +250,4 @@ async def _tell_progress(options: RunOptions, tally: Tally, vandals: Vandals, te
             f"{options.stack.guarantee}: {elapsed_s:.0f} of {options.duration_s:.0f} s, "
             f"{tally.settled} of {tally.intents} operations answered{'; ' + broken if broken else ''}"
         )
-        await asyncio.sleep(TELL_EVERY_S)
+        await asyncio.sleep(TELL_EVERY_S if sys.stderr.isatty() else TELL_EVERY_S_ELSEWHERE)

@@ -18,17 +18,18 @@ from simulator.faults.base import Victim
 from simulator.stack import Stack
 from simulator.stack_files import read_stack
 
+INSTANCE_LENGTH = 8  # a client id has this much of the identity: enough to tell processes apart
 DEATH_POLL_S = 0.01
 DEATH_S_MAX = 5.0
 
 
-def identity_of(directory: Path) -> str:
-    """The identity a service minted in its directory; empty before its first start."""
+def instance_of(directory: Path) -> str:
+    """How client ids name the service that lives in this directory; empty before its first start."""
     try:
         told = json.loads((directory / "identity.json").read_text())
     except (OSError, ValueError):
         return ""
-    return str(told.get("identity", "")) if isinstance(told, dict) else ""
+    return str(told.get("identity", ""))[:INSTANCE_LENGTH] if isinstance(told, dict) else ""
 
 
 class OwnProcesses:
@@ -49,7 +50,7 @@ class OwnProcesses:
         await self._stack.kill(victim.role, victim.index)
 
     def instance(self, victim: Victim) -> str:
-        return identity_of(self._stack.dir / f"{victim.role}-{victim.index}")
+        return instance_of(self._stack.dir / f"{victim.role}-{victim.index}")
 
 
 class TargetProcesses:
@@ -73,4 +74,4 @@ class TargetProcesses:
                 await asyncio.sleep(DEATH_POLL_S)
 
     def instance(self, victim: Victim) -> str:
-        return identity_of(self._directory / f"{victim.role}-{victim.index}")
+        return instance_of(self._directory / f"{victim.role}-{victim.index}")

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 Direction = Literal["request", "response"]
 Manner = Literal["reset", "silence"]
 
+STOP_S = 2.0
 _CHUNK = 65_536
 
 
@@ -77,6 +78,7 @@ class HttpLossProxy:
         self._losses: list[Loss] = []
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._conversations: set[_Conversation] = set()
 
     @classmethod
     def before(cls, name: str, url: str) -> "HttpLossProxy":
@@ -94,9 +96,10 @@ class HttpLossProxy:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for conversation in list(self._conversations):
+            conversation.end(reset=True)
+        if self._tasks:  # they end by themselves: a cancelled one would make asyncio complain
+            await asyncio.wait(self._tasks, timeout=STOP_S)
 
     def add(self, loss: Loss) -> None:
         self._losses.append(loss)
@@ -122,6 +125,7 @@ class HttpLossProxy:
             _reset(to_customer)
             return
         conversation = _Conversation(to_customer, to_gateway)
+        self._conversations.add(conversation)
         pumps = (
             asyncio.create_task(self._requests(conversation, from_customer)),
             asyncio.create_task(self._answers(conversation, from_gateway)),
@@ -132,6 +136,7 @@ class HttpLossProxy:
             for pump in pumps:
                 pump.cancel()
             conversation.end(reset=True)
+            self._conversations.discard(conversation)
 
     async def _requests(self, conversation: _Conversation, from_customer: asyncio.StreamReader) -> None:
         async def forward(received: bytes) -> None:
