@@ -38,9 +38,7 @@ class Problem(Exception):
         self.headers = headers
 
     def answer(self) -> Answer:
-        return Answer(
-            CODES[self.code].status, problem_body(self.code, self.detail).encode(), PROBLEM, self.headers
-        )
+        return Answer(CODES[self.code].status, problem_body(self.code, self.detail).encode(), PROBLEM, self.headers)
 
 
 class ClientGone(Exception):

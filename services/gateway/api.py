@@ -100,9 +100,7 @@ class Api:
         request = Request(merchant_id, route.operation, key, payload, traceparent)
         return await self._posting().answer(request)
 
-    async def _read(
-        self, name: str, merchant_id: str, parameter: str, parameters: Mapping[str, str]
-    ) -> Answer:
+    async def _read(self, name: str, merchant_id: str, parameter: str, parameters: Mapping[str, str]) -> Answer:
         match name:
             case "get_charge":
                 return await self._reading().charge(merchant_id, parameter)

@@ -52,9 +52,7 @@ async def body(headers: Headers, receive: Receive, timeout_s: float) -> bytes:
                 if not message.get("more_body", False):
                     return bytes(received)
     except TimeoutError:
-        raise Problem(
-            "invalid_request", "The body did not arrive in time.", (b"connection", b"close")
-        ) from None
+        raise Problem("invalid_request", "The body did not arrive in time.", (b"connection", b"close")) from None
 
 
 def content_type(headers: Headers, content: bytes) -> None:
@@ -102,9 +100,7 @@ def limit(parameters: Mapping[str, str]) -> int:
     if text is None:
         return LIST_LIMIT_DEFAULT
     if not _LIMIT.match(text) or int(text) > LIST_LIMIT_MAX:
-        raise Problem(
-            "invalid_query", f"The query parameter limit must be an integer from 1 to {LIST_LIMIT_MAX}."
-        )
+        raise Problem("invalid_query", f"The query parameter limit must be an integer from 1 to {LIST_LIMIT_MAX}.")
     return int(text)
 
 

@@ -16,8 +16,6 @@ _RANDOM_B = (1 << 62) - 1
 def mint(now_ms: int) -> str:
     """A new id; two of the same millisecond differ in their random bits, and have no order."""
     random = int.from_bytes(os.urandom(10))
-    value = (
-        (now_ms & 0xFFFFFFFFFFFF) << 80 | _VERSION_7 | (random & _RANDOM_A) | _VARIANT | (random & _RANDOM_B)
-    )
+    value = (now_ms & 0xFFFFFFFFFFFF) << 80 | _VERSION_7 | (random & _RANDOM_A) | _VARIANT | (random & _RANDOM_B)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -45,9 +45,7 @@ class Credentials:
             raise BadCredentials(f"The file of API keys {path} cannot be read: {error}.") from None
         is_table = isinstance(content, dict) and all(isinstance(api_key, str) for api_key in content.values())
         if not is_table or not content:
-            raise BadCredentials(
-                f"The file of API keys {path} must be a JSON object of merchant ids to keys."
-            )
+            raise BadCredentials(f"The file of API keys {path} must be a JSON object of merchant ids to keys.")
         return cls(content)
 
     def merchant(self, authorization: Sequence[bytes]) -> str | None:

@@ -52,8 +52,4 @@ class Freshness:
     async def _behind(self, wanted: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
         # An empty partition asks for nothing: the read model may have no position there yet.
         reached = await self._positions([partition for partition, end in wanted.items() if end > 0])
-        return {
-            partition: end
-            for partition, end in wanted.items()
-            if end > 0 and (reached.get(partition) or 0) < end
-        }
+        return {partition: end for partition, end in wanted.items() if end > 0 and (reached.get(partition) or 0) < end}

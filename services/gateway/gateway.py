@@ -36,9 +36,7 @@ from services.readmodel.queries import ReadModel
 _log = structlog.get_logger()
 
 WAITING_MAX: Final = 4096  # requests; at 500 a second eight seconds' worth, each with a body of up to 32 KiB
-DELIVERY_MAX_MS: Final = (
-    10_000  # a broker that was killed is back before; then 503, and the client tries again
-)
+DELIVERY_MAX_MS: Final = 10_000  # a broker that was killed is back before; then 503, and the client tries again
 _FETCH_WAIT_MS: Final = 1_000  # only how often a quiet loop looks up: replies wake it at once
 _PAUSE_S: Final = 0.1  # between tries to read replies while Kafka cannot be reached
 

@@ -38,9 +38,7 @@ def parse(values: Sequence[bytes]) -> str | None:
             )
         key = _ESCAPE.sub(rb"\1", quoted[1])
     elif value and _BARE.match(value) is None:
-        raise InvalidIdempotencyKey(
-            'A bare key is printable ASCII without "," ";" and quotes; send it quoted.'
-        )
+        raise InvalidIdempotencyKey('A bare key is printable ASCII without "," ";" and quotes; send it quoted.')
     else:
         key = value
     if not key:

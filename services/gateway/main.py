@@ -52,9 +52,7 @@ def main() -> None:
         sys.exit(runner.run(_serve(settings, kafka, credentials, listener)))
 
 
-async def _serve(
-    settings: Settings, to: KafkaConnection, credentials: Credentials, listener: socket.socket
-) -> int:
+async def _serve(settings: Settings, to: KafkaConnection, credentials: Credentials, listener: socket.socket) -> int:
     metrics = Metrics()
     gateway = Gateway(settings, metrics)
     api = Api(

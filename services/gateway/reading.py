@@ -72,7 +72,7 @@ class Reading:
         await self._wait(merchant_id, _OF_CHARGES)
         balances = await self._in_thread(self._model.balances, merchant_id)
         # Sums have no limit here; orjson's integers end at 64 bits.
-        return Answer(200, json.dumps({"object": "balance", "balances": balances}).encode())
+        return Answer(200, json.dumps({"object": "balance", "balances": balances}, separators=(",", ":")).encode())
 
     async def key(self, merchant_id: str, key: str) -> Answer:
         if is_idempotency_key(key):
@@ -88,9 +88,7 @@ class Reading:
 
     async def _wait(self, merchant_id: str, topics: Sequence[str]) -> None:
         partition = partition_of(merchant_id.encode(), self._partitions)
-        await self._freshness.wait(
-            [TopicPartition(topic_name(self._namespace, topic), partition) for topic in topics]
-        )
+        await self._freshness.wait([TopicPartition(topic_name(self._namespace, topic), partition) for topic in topics])
 
     async def _positions(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
         return await self._in_thread(

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from events.codes import problem_body
 
 KEEP_ALIVE_S: Final = 75  # above the 60 s after which usual load balancers let an idle connection go
-HEAD_BYTES_MAX: Final = 64 * 1024  # request line and headers; uvicorn bounds them for its other parser only
+HEAD_BYTES_MAX: Final = 128 * 1024  # request line and headers; uvicorn bounds them for its other parser only
 BACKLOG: Final = 2048
 
 
@@ -44,9 +44,10 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        answering: RequestResponseCycle | None = self.cycle
-        if answering is not None and not answering.response_complete:
-            self.transport.close()  # a 400 here would be read as the answer to the request still in flight
+        request: RequestResponseCycle | None = self.cycle
+        whole = request is not None and not request.more_body
+        if self.pipeline or (request is not None and whole and not request.response_complete):
+            self.transport.close()  # a 400 here would be read as the answer to a request still in flight
             return
         body = problem_body("invalid_request", msg).encode()
         self.transport.write(
