@@ -28,6 +28,7 @@ from simulator.proxy.kafka import Act, KafkaProxy, Rule
 from tests.support.wait import wait_until
 
 PARTITIONS: Final = 4
+REQUEST_TIMEOUT_MS: Final = 2_000  # how long a client waits for an answer that the proxy has eaten in silence
 # So that compaction can be watched: a new segment at the next append after half a second.
 _QUICKLY_COMPACTED = {
     "cleanup.policy": "compact",
@@ -174,9 +175,9 @@ class KafkaWorld(World):
             ]
         )
 
-    async def log(self, request_timeout_ms: int = 2_000) -> KafkaLog:
+    async def log(self, client_id: str = "payonce-test") -> KafkaLog:
         made = await KafkaLog.connect(
-            connection(self.proxy.address), client_id="payonce-test", request_timeout_ms=request_timeout_ms
+            connection(self.proxy.address), client_id=client_id, request_timeout_ms=REQUEST_TIMEOUT_MS
         )
         self._closing.append(made)
         return made
