@@ -84,9 +84,11 @@ class Evidence:
         return self.settled.get(partition, False) and self.whole.get(partition, False)
 
     def reached(self, partition: int) -> int:
-        """The next command the processor will execute: its own word for it, or else the group's offset."""
-        position = self.positions.get(partition)
-        return position.position if position else self.extent.group_offsets.get(partition, 0)
+        """The next command to be executed: the processor's own position where that decides, else the group's offset."""
+        position, offset = self.positions.get(partition), self.extent.group_offsets.get(partition, 0)
+        if position is None or (offset and not self.atomic):
+            return offset
+        return position.position
 
     def clock(self, partition: int) -> int:
         """The highest log timestamp the partition has seen."""

@@ -39,9 +39,10 @@ class Finding:
         return len(self.proof)
 
     def witness(self, evidence: Evidence) -> Witness:
-        moments = [proof.moment() for proof in self.proof] + _client_moments(evidence, self.intent)
+        # Of one instant, the customer's side comes first: he asks before anything happens.
+        moments = _client_moments(evidence, self.intent) + [proof.moment() for proof in self.proof]
         moments += _discarded(evidence, self.proof)
-        lines = [f"{_instant(at)}  {text}" for at, text in sorted(set(moments), key=lambda moment: moment[0])]
+        lines = [f"{_instant(at)}  {text}" for at, text in sorted(dict.fromkeys(moments), key=lambda moment: moment[0])]
         if len(lines) > TIMELINE_LINES:
             half = TIMELINE_LINES // 2
             lines = [*lines[:half], f"… {len(lines) - 2 * half} more …", *lines[-half:]]
