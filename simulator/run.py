@@ -108,7 +108,7 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
             guarantee=place.guarantee,
             history=history_path,
             ledger_url=place.ledger_url,
-            progress=tell.progress,
+            progress=tell.progress if sys.stderr.isatty() else lambda _: None,
         )
         audited = time.monotonic()
     summary = {

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 
 from events.guarantees import Guarantee
 from simulator.faults.base import Cadence, Injection, Scene, Victim
-from simulator.faults.midwork import OUTPUTS, Unfinished, command_ids, frozen, unfinished
+from simulator.faults.midwork import OUTPUTS, Unfinished, command_ids, frozen, surely_unfinished
 
 LOOKS_MAX = 60  # each costs the customers of one processor about a tenth of a second
 HUNT_S = 8.0
@@ -37,9 +37,7 @@ class KillProcessor:
             scene.say(f"killed processor {victim.index} {caught.moment}")
             proof = await _proof(scene, caught)
             if proof:
-                injection.hit(
-                    process=f"processor {victim.index}", pid=victim.pid, moment=caught.moment, **proof
-                )
+                injection.hit(process=f"processor {victim.index}", pid=victim.pid, moment=caught.moment, **proof)
                 return
 
     async def _hunt(
@@ -54,7 +52,7 @@ class KillProcessor:
                 if not await _something_new(tail, deadline):
                     return None
                 async with frozen(scene, victim):
-                    caught = await unfinished(scene.log, scene.guarantee, partitions, since)
+                    caught = await surely_unfinished(scene.log, scene.guarantee, partitions, since)
                     if caught is not None:
                         await scene.processes.kill(victim)
                         injection.found["looks"] = look

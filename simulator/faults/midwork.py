@@ -54,6 +54,16 @@ async def frozen(scene: Scene, victim: Victim) -> AsyncIterator[None]:
             scene.processes.signal(victim, signal.SIGCONT)
 
 
+async def surely_unfinished(
+    log: LogWatch, guarantee: Guarantee, partitions: Sequence[int], since: Mapping[Spot, int]
+) -> Unfinished | None:
+    """Look twice: on a busy machine a request may take longer to land than the first look allowed."""
+    if await unfinished(log, guarantee, partitions, since) is None:
+        return None
+    await asyncio.sleep(2 * LANDING_S)
+    return await unfinished(log, guarantee, partitions, since)
+
+
 async def unfinished(
     log: LogWatch, guarantee: Guarantee, partitions: Sequence[int], since: Mapping[Spot, int]
 ) -> Unfinished | None:

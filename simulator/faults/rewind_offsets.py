@@ -39,9 +39,7 @@ class RewindOffsets:
         await _await_redelivery(scene, injection, ranges, ends)
 
 
-async def _choose_ranges(
-    scene: Scene, injection: Injection, partitions: list[int]
-) -> dict[int, tuple[int, int]]:
+async def _choose_ranges(scene: Scene, injection: Injection, partitions: list[int]) -> dict[int, tuple[int, int]]:
     """For each partition [to, from): where its offset will be, and where it was."""
     spots = scene.log.spots("commands", partitions=partitions)
     offsets, starts = await asyncio.gather(scene.log.group_offsets(), scene.log.starts(spots))

@@ -62,9 +62,7 @@ class Vandals:
             if phase == "hit":
                 self.bitten[fault.name] += 1
             at = time.time_ns() // 1_000_000
-            self._record(
-                {"kind": "fault", "fault": fault.name, "phase": phase, "at": at, "detail": dict(detail)}
-            )
+            self._record({"kind": "fault", "fault": fault.name, "phase": phase, "at": at, "detail": dict(detail)})
 
         rng = seeded(self._seed, "fault", fault.name, strike.number)
         injection = Injection(fault.name, strike.number, rng, strike.lasts_s, record)
@@ -75,8 +73,6 @@ class Vandals:
                 await fault.inject(self._scene, injection)
         except (LogWatchError, KafkaError, OSError, TimeoutError) as error:
             injection.found["reason"] = f"{type(error).__name__}: {error}"
-            log.warning(
-                "fault_failed", fault=fault.name, number=strike.number, error=injection.found["reason"]
-            )
+            log.warning("fault_failed", fault=fault.name, number=strike.number, error=injection.found["reason"])
         finally:
             record("end", {"number": strike.number, "hits": injection.hits, **injection.found})
