@@ -17,10 +17,12 @@ from typing import Any, Final, Self
 
 import orjson
 
+from simulator.failure import UsageFailure
+
 KINDS: Final = frozenset({"run", "intent", "invoke", "ok", "fail", "info", "fault"})
 
 
-class InvalidHistory(ValueError):
+class InvalidHistory(UsageFailure):
     """The file is not a history."""
 
 

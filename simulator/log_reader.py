@@ -32,8 +32,10 @@ from aiokafka.errors import (
 from events.connection import KafkaConnection
 from events.topics import processor_group, topic_name
 from simulator.audit.log import COMMANDS, OUTPUTS, TOPICS, Bounds, Entry, Extent, Fate
+from simulator.failure import Failure
 from simulator.log_watch import client_options
 
+EXIT_UNKNOWN: Final = 3
 CHUNK_RECORDS: Final = 5_000  # held at once, per partition being read
 STALLED_S: Final = 30.0
 COORDINATOR_S: Final = 10.0
@@ -42,8 +44,11 @@ POLL_MS: Final = 200
 REQUEST_TIMEOUT_MS: Final = 10_000
 
 
-class LogReadError(Exception):
-    """The log cannot be read to its end."""
+class LogReadError(Failure):
+    """The log cannot be read to its end, so the verdict is unknown."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, exit_code=EXIT_UNKNOWN)
 
 
 class LogReader:
