@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import errors as aiokafka_errors
 
 from services.kafka.cluster import Cluster
-from services.kafka.errors import Fatal, Retriable
+from services.kafka.errors import Fatal, KafkaFailure, Retriable
 from services.kafka.group import evict, is_member
 from services.kafka.port import Assignment
 from services.kafka.security import bootstrap, security
@@ -65,7 +65,6 @@ class KafkaMembership:
     async def start(self, predecessor: str | None) -> None:
         if predecessor:
             await evict(self._cluster, self._group, predecessor)
-        # Not needed for a join, but it creates the internal topic before aiokafka gives up on it.
         try:
             await self._consumer.start()
         except aiokafka_errors.KafkaError as error:
@@ -106,11 +105,17 @@ class KafkaMembership:
             self._polling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._polling
+        coordinator = self._consumer._coordinator
+        leaving = asyncio.create_task(self._consumer.stop())  # says first that it will not join again
         try:
             async with asyncio.timeout(CLOSING_MS / 1000):
-                await self._consumer.stop()
-        except (TimeoutError, aiokafka_errors.KafkaError) as error:
+                if coordinator is not None and coordinator.member_id:
+                    # A JoinGroup on its way is answered at once to whoever is no member any more.
+                    await evict(self._cluster, self._group, coordinator.member_id)
+                await leaving
+        except (TimeoutError, KafkaFailure, aiokafka_errors.KafkaError) as error:
             log.warning("group_not_left", group=self._group, reason=repr(error))
+            leaving.cancel()
             await self._consumer._client.close()
         self._cluster.close()
 

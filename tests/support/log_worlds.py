@@ -16,7 +16,7 @@ from typing import Final
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.structs import TopicPartition as Theirs
 
-from events.connection import connection
+from events.connection import KafkaConnection, connection
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.memory import MemoryLog
 from services.kafka.memory_broker import MemoryBroker
@@ -165,6 +165,10 @@ class KafkaWorld(World):
         self._held: Rule | None = None
         self._admin = AIOKafkaAdminClient(bootstrap_servers=proxied.broker.bootstrap_servers)
 
+    @property
+    def proxied_connection(self) -> KafkaConnection:
+        return connection(self.proxy.address)
+
     async def start(self) -> None:
         await self._admin.start()
         await self._admin.create_topics(
@@ -177,7 +181,7 @@ class KafkaWorld(World):
 
     async def log(self, client_id: str = "payonce-test") -> KafkaLog:
         made = await KafkaLog.connect(
-            connection(self.proxy.address), client_id=client_id, request_timeout_ms=REQUEST_TIMEOUT_MS
+            self.proxied_connection, client_id=client_id, request_timeout_ms=REQUEST_TIMEOUT_MS
         )
         self._closing.append(made)
         return made
