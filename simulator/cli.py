@@ -9,6 +9,7 @@ Commands live in simulator/commands, one file per family, and import what is slo
 """
 
 import errno
+import logging
 import os
 import sys
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from typing import Annotated, cast
 import typer
 
 from events.options import InvalidOption, refuse_unknown_environment
-from simulator.commands import charge_events, keys, services
+from simulator.commands import audit, charge_events, keys, services
 from simulator.commands.simulate import compare, demo, simulate
 from simulator.commands.up import up
 from simulator.failure import Failure
@@ -26,6 +27,9 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 # Typer keeps its copy of click private; the class that all usage errors share is above this public one.
 UsageError: type[Exception] = cast("type[Exception]", typer.BadParameter.__mro__[1])
+
+# Exceptions whose text was written for people, by name: their rooms are not imported at start.
+SENTENCES = {"BrokerUnavailable", "InvalidConnection", "LedgerReadError", "LogWatchError"}
 
 app = typer.Typer(
     name="payonce",
@@ -40,6 +44,7 @@ app.command()(demo)
 app.command()(up)
 app.command()(simulate)
 app.command()(compare)
+app.command()(audit.audit)
 app.add_typer(keys.app, name="keys")
 app.add_typer(charge_events.app, name="events")
 app.command()(services.gateway)
@@ -69,6 +74,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; every failure that is not a bug becomes a sentence and an exit code."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say becomes our one sentence
     try:
         refuse_unknown_environment(os.environ)
         return int(app(args=arguments, prog_name="payonce", standalone_mode=False) or 0)
@@ -113,8 +119,7 @@ def _os_sentence(error: OSError) -> str:
 
 def _known_sentence(error: Exception) -> str | None:
     """The text of exceptions that were written for people, in rooms that are not imported at start."""
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return str(error) if names & {"BrokerUnavailable", "InvalidConnection"} else None
+    return str(error) if type(error).__name__ in SENTENCES else None
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Errors:  Failure, one sentence: no broker there, no such topic.
 Source:  CONTRACT, "The log": offsets have gaps, so the end is a position, never "the last record seen".
 """
 
-import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -24,7 +23,6 @@ REQUEST_TIMEOUT_MS = 5_000
 @asynccontextmanager
 async def reading(connection: KafkaConnection) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of no group that reads what is committed."""
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it has to say is our one sentence
     options = client_options(connection) | {"client_id": "payonce-simulator-look"}
     consumer = AIOKafkaConsumer(
         isolation_level="read_committed",
