@@ -9,7 +9,9 @@ Units:   seconds, in fields ending _s.
 Source:  Jepsen's nemesis; Toxiproxy's "one fault, one file".
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
@@ -85,6 +87,12 @@ class Scene:
     proxies: Sequence[HttpLossProxy]
     log: LogWatch
     say: Callable[[str], None]
+    quiet: asyncio.Event  # set once the last customer has gone: nothing new will come
+
+    async def lasts(self, seconds: float) -> None:
+        """Wait that long, or until it makes no difference any more."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.quiet.wait(), seconds)
 
 
 class Fault(Protocol):

@@ -49,7 +49,7 @@ class KillProcessor:
         deadline = time.monotonic() + HUNT_S
         try:
             for look in range(1, LOOKS_MAX + 1):
-                if not await _something_new(tail, deadline):
+                if not await _something_new(scene, tail, deadline):
                     return None
                 async with frozen(scene, victim):
                     caught = await surely_unfinished(scene.log, scene.guarantee, partitions, since)
@@ -77,8 +77,8 @@ async def choose_processor(scene: Scene, injection: Injection) -> tuple[Victim, 
             await asyncio.sleep(0.1)
 
 
-async def _something_new(tail: AIOKafkaConsumer, deadline: float) -> bool:
-    while time.monotonic() < deadline:
+async def _something_new(scene: Scene, tail: AIOKafkaConsumer, deadline: float) -> bool:
+    while time.monotonic() < deadline and not scene.quiet.is_set():
         if await tail.getmany(timeout_ms=200):
             return True
     return False

@@ -5,8 +5,6 @@ connection is reset), some wait until their patience ends (nothing ever comes ba
 customer cannot know.
 """
 
-import asyncio
-
 from simulator.faults.base import Cadence, Injection, Scene
 from simulator.proxy.http import Loss, Lost, Manner
 
@@ -33,7 +31,7 @@ class LoseRequest:
         for proxy in scene.proxies:
             proxy.add(loss)
         try:
-            await asyncio.sleep(injection.lasts_s)
+            await scene.lasts(injection.lasts_s)
         finally:
             for proxy in scene.proxies:
                 proxy.remove(loss)

@@ -4,8 +4,6 @@ Copies the loss that makes people retry: the gateway answered, the connection wa
 arrived. Without deduplication each of these is a second charge as soon as the customer tries again.
 """
 
-import asyncio
-
 from simulator.faults.base import Cadence, Injection, Scene
 from simulator.proxy.http import Loss, Lost, Manner
 
@@ -29,7 +27,7 @@ class LoseResponse:
         for proxy in scene.proxies:
             proxy.add(loss)
         try:
-            await asyncio.sleep(injection.lasts_s)
+            await scene.lasts(injection.lasts_s)
         finally:
             for proxy in scene.proxies:
                 proxy.remove(loss)

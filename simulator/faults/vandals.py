@@ -42,7 +42,10 @@ class Vandals:
         self._busy: dict[str, asyncio.Lock] = {}
 
     async def run(self, strikes: Sequence[Strike]) -> None:
-        """Returns when every strike has ended; cancelled, everything is mended first."""
+        """Returns when every strike has ended; cancelled, everything is mended first.
+
+        Once the customers have gone, only a fault that has not struck at all still does.
+        """
         began = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for strike in strikes:
@@ -50,12 +53,11 @@ class Vandals:
 
     async def _strike(self, strike: Strike, began: float) -> None:
         fault = self._faults[strike.fault]
-        await asyncio.sleep(max(0.0, began + strike.at_s - time.monotonic()))
-        if not fault.disturbs:
-            await self._inject(fault, strike)
-            return
-        async with self._busy.setdefault(fault.disturbs, asyncio.Lock()):
-            await self._inject(fault, strike)
+        await self._scene.lasts(max(0.0, began + strike.at_s - time.monotonic()))
+        # What disturbs nothing waits for nobody.
+        async with self._busy.setdefault(fault.disturbs or f"{fault.name} {strike.number}", asyncio.Lock()):
+            if not self._scene.quiet.is_set() or not self.injected[fault.name]:
+                await self._inject(fault, strike)
 
     async def _inject(self, fault: Fault, strike: Strike) -> None:
         def record(phase: str, detail: Mapping[str, Any]) -> None:

@@ -15,10 +15,7 @@ class Record(NamedTuple):
 
 def log(**topics: str) -> dict[Spot, list[Record]]:
     """`charges="ab"` is a charge event of command a and one of command b."""
-    return {
-        (topic, 0): [Record(b'{"command_id":"%s"}' % i.encode()) for i in ids]
-        for topic, ids in topics.items()
-    }
+    return {(topic, 0): [Record(b'{"command_id":"%s"}' % i.encode()) for i in ids] for topic, ids in topics.items()}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +42,5 @@ def test_exactly_once_is_asked_elsewhere() -> None:
 
 def test_records_without_a_command_are_passed_over() -> None:
     """Tombstones, positions and what is no JSON speak of no command."""
-    records = {
-        ("keys", 0): [Record(None), Record(b'{"position":3}'), Record(b"\xff"), Record(b'{"command_id":"a"}')]
-    }
+    records = {("keys", 0): [Record(None), Record(b'{"position":3}'), Record(b"\xff"), Record(b'{"command_id":"a"}')]}
     assert command_ids(records, "keys") == {"a"}

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from typing import Any, cast
+from typing import Any
 
+from events.guarantees import Guarantee
 from simulator.faults.base import Cadence, Fault, Injection, Scene
 from simulator.faults.plan import Strike
 from simulator.faults.vandals import Vandals
 
-SCENE = cast("Scene", None)  # the faults of this file touch nothing
+NOBODY: Any = None  # the faults of this file touch nothing
 
 
 class Bite:
@@ -53,9 +54,10 @@ class Forever(Bite):
             Forever.mended = True
 
 
-def vandals(*faults: Fault) -> tuple[Vandals, list[dict[str, Any]]]:
+def vandals(*faults: Fault, quiet: asyncio.Event | None = None) -> tuple[Vandals, list[dict[str, Any]]]:
     history: list[dict[str, Any]] = []
-    return Vandals(1, SCENE, {fault.name: fault for fault in faults}, history.append), history
+    scene = Scene(Guarantee.EXACTLY_ONCE, NOBODY, (), NOBODY, lambda _: None, quiet or asyncio.Event())
+    return Vandals(1, scene, {fault.name: fault for fault in faults}, history.append), history
 
 
 def phases(history: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -98,3 +100,19 @@ async def test_an_interrupted_fault_is_mended_and_told() -> None:
     await asyncio.gather(running, return_exceptions=True)
     assert Forever.mended
     assert phases(history) == [("forever", "begin"), ("forever", "end")]
+
+
+async def test_when_the_customers_have_gone_only_what_never_struck_still_strikes() -> None:
+    """A fault that has struck has nothing more to prove on an empty system; one that has not must still
+    bite.
+    """
+    quiet = asyncio.Event()
+    gang, _ = vandals(Bite(), Miss(), quiet=quiet)
+    running = asyncio.create_task(
+        gang.run([Strike(0.0, "bite", 1, 0.0), Strike(60.0, "bite", 2, 0.0), Strike(60.0, "miss", 1, 0.0)])
+    )
+    while not gang.bitten:  # noqa: ASYNC110  the fault bites at the next turns of the loop
+        await asyncio.sleep(0)
+    quiet.set()
+    await running
+    assert gang.injected == Counter(bite=1, miss=1)
