@@ -78,6 +78,7 @@ _RETRIABLE = {
     Code.member_id_required,  # join again with the id just given
     Code.preferred_leader_not_available,
     Code.eligible_leaders_not_available,
+    Code.election_not_needed,
     Code.unstable_offset_commit,  # an open transaction carries the offsets
     Code.throttling_quota_exceeded,
     Code.unknown_topic_id,
@@ -158,7 +159,6 @@ _FATAL = {
     Code.unsupported_compression_type,
     Code.stale_broker_epoch,
     Code.group_max_size_reached,
-    Code.election_not_needed,
     Code.no_reassignment_in_progress,
     Code.group_subscribed_to_topic,
     Code.invalid_record,
