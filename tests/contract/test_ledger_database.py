@@ -33,8 +33,8 @@ from tests.support.ledger_records import (
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with postgres(tmp_path_factory.mktemp("postgres")) as running:
+def server() -> Iterator[Postgres]:
+    with postgres() as running:
         yield running
 
 
@@ -85,9 +85,7 @@ def test_a_life_of_a_charge_is_booked(ledger: Booked, url: str) -> None:
         (2, "charge.captured"),
         (4, "charge.refunded"),
     ]
-    sums = rows(
-        url, "SELECT log_offset, currency, SUM(amount), COUNT(*) FROM postings GROUP BY 1, 2 ORDER BY 1"
-    )
+    sums = rows(url, "SELECT log_offset, currency, SUM(amount), COUNT(*) FROM postings GROUP BY 1, 2 ORDER BY 1")
     assert [(at, int(total), lines) for at, _, total, lines in sums] == [(0, 0, 2), (2, 0, 4), (4, 0, 2)]
     body = ledger.read.charge(SHOP, charge_id(SHOP, command_id(1)))
     assert json.loads(body or "")["description"] == "after offset 4"
@@ -114,9 +112,7 @@ def test_a_repeated_event_is_booked_again(ledger: Booked) -> None:
 
 def test_merchants_and_currencies_are_kept_apart(ledger: Booked) -> None:
     """One balance per merchant and currency, sorted by currency; nobody sees another's charges."""
-    ledger.apply(
-        charges=[event(0, number=1), event(1, number=2, currency="chf"), event(2, number=3, merchant="other")]
-    )
+    ledger.apply(charges=[event(0, number=1), event(1, number=2, currency="chf"), event(2, number=3, merchant="other")])
     assert [(each["currency"], each["net"]) for each in ledger.read.balances(SHOP)] == [
         ("chf", 500),
         ("eur", 500),
@@ -133,9 +129,7 @@ def test_sums_beyond_64_bits_stay_exact(ledger: Booked, url: str) -> None:
     ledger.apply(charges=[event(0, amount=999_999_999_999)])
     engine = create_engine(database_url(url))
     with engine.begin() as connection:
-        connection.execute(
-            text("UPDATE balances SET captured = '99999999999999999999', net = '99999999999999999999'")
-        )
+        connection.execute(text("UPDATE balances SET captured = '99999999999999999999', net = '99999999999999999999'"))
     engine.dispose()
     ledger.apply(charges=[event(1, amount=999_999_999_999)])
     assert ledger.read.balances(SHOP)[0]["captured"] == 99_999_999_999_999_999_999 + 999_999_999_999

