@@ -1,0 +1,128 @@
+"""The product's main job, start to end: real processes, a real Kafka, customers, vandals and a verdict."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.history import read_history
+from tests.support.wait import wait_until_sync
+
+SHORT = ("--seed", "7", "--rate", "40", "--duration", "10s")
+
+
+def payonce(*arguments: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PAYONCE_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "simulator.cli", *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(running: subprocess.Popen[str], timeout_s: float = 150.0) -> tuple[int, str, str]:
+    try:
+        out, err = running.communicate(timeout=timeout_s)
+    finally:
+        running.kill()
+    return running.returncode, out, err
+
+
+@pytest.mark.timeout(200)
+def test_the_same_customers_are_overcharged_at_least_once_and_charged_exactly_once(tmp_path: Path) -> None:
+    """One seed, two guarantees: all three causes of duplicates under the one, none and a valid log under the
+    other.
+    """
+    code, out, err = finish(payonce("demo", *SHORT, "--dir", str(tmp_path), "--json"))
+    assert code == 0, err
+    loose, exact = json.loads(out)
+
+    assert loose["audit"]["verdict"] == "invalid"
+    assert all(loose["audit"]["counts"]["duplicates"].values()), loose["audit"]["counts"]["duplicates"]
+    assert loose["audit"]["counts"]["lost"] == 0
+    assert loose["audit"]["counts"]["overcharged"]
+
+    assert exact["audit"]["verdict"] == "valid"
+    assert not any(exact["audit"]["counts"]["duplicates"].values())
+    assert sum(exact["audit"]["counts"]["aborted_records"].values()) > 0
+    assert exact["load"]["answered"] == exact["load"]["intents"]
+    for run in (loose, exact):
+        assert {name: counts["bitten"] > 0 for name, counts in run["faults"].items()} == dict.fromkeys(
+            ("kill_processor", "lose_request", "lose_response", "rewind_offsets"), True
+        )
+        assert run["unsettled"] == []
+    assert loose["load"]["purchases_planned"] == exact["load"]["purchases_planned"]
+    assert intents(tmp_path / "demo/at-least-once") == intents(tmp_path / "demo/exactly-once")
+
+    reports = [str(tmp_path / f"demo/{guarantee}/report.json") for guarantee in ("at-least-once", "exactly-once")]
+    code, out, err = finish(payonce("compare", *reports))
+    assert code == 1, err  # one of the two has anomalies
+    assert rows(out)["verdict"] == ["invalid", "valid"]
+    assert rows(out)["payment intents"] == [f"{loose['audit']['counts']['payment_intents']:,}"] * 2
+
+
+@pytest.mark.timeout(120)
+def test_ctrl_c_stops_the_run_and_still_reports(tmp_path: Path) -> None:
+    """Interrupted in mid-run, the customers go, the log is audited, the report is written, and 130 says
+    so.
+    """
+    running = payonce("simulate", "--seed", "7", "--rate", "20", "--duration", "60s", "--dir", str(tmp_path))
+    history = tmp_path / "history.jsonl"
+    try:
+        wait_until_sync(
+            lambda: history.exists() and b'"kind":"ok"' in history.read_bytes(),
+            timeout_s=60,
+            message="no customer was ever answered",
+        )
+        running.send_signal(signal.SIGINT)
+    finally:
+        code, out, err = finish(running, timeout_s=50.0)
+    assert code == 130, err
+    assert "verdict" in out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["interrupted"]
+    assert report["audit"]["counts"]["charges"] > 0
+    assert report["audit"]["anomalies"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["simulate", "nothing"], 2, "There is no scenario 'nothing'"),
+        (["compare", "a.json", "b.json"], 2, "a.json cannot be read"),
+        (["compare", "a", "b", "c"], 2, "compare takes a scenario"),
+        (["simulate", "--target", "nowhere/stack.json"], 1, "No stack is running here"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_one_sentence(
+    arguments: Sequence[str], code: int, sentence: str, tmp_path: Path
+) -> None:
+    """A wrong call ends at once, with one sentence and no stack trace."""
+    directory = [] if arguments[0] == "compare" else ["--dir", str(tmp_path)]
+    got, _, err = finish(payonce(*arguments, *directory), timeout_s=30.0)
+    assert got == code, err
+    assert err.startswith(sentence)
+    assert len(err.strip().splitlines()) == 1
+
+
+def intents(directory: Path) -> dict[str, Any]:
+    """What the customers of a run meant to do first; what follows depends on the answers."""
+    return {
+        line["intent"]: (line["merchant_id"], line["payload"], line["persona"])
+        for line in read_history(directory / "history.jsonl")
+        if line["kind"] == "intent" and line["operation"] == "charge.create"
+    }
+
+
+def rows(table: str) -> dict[str, list[str]]:
+    cells = [[cell.strip() for cell in re.split("[│┃]", line)] for line in table.splitlines()]
+    return {row[0]: row[1:] for row in cells if len(row) > 1}
