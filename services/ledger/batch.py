@@ -51,9 +51,7 @@ class Batch:
         self.charges: dict[tuple[str, str], Row] = {}
         self.balances: dict[tuple[str, str], Balance] = {}
         self.keys: dict[tuple[str, str], Row] = {}  # with all columns
-        self.expired: dict[
-            tuple[str, str], Row
-        ] = {}  # a tombstone whose record was in an earlier batch, or never
+        self.expired: dict[tuple[str, str], Row] = {}  # a tombstone whose record was in an earlier batch, or never
         self.processors: dict[int, Row] = {}
         self.skipped: list[Skipped] = []
         self._partitions = partitions

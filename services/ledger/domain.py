@@ -32,7 +32,7 @@ CAPTURES: Final = "captures"
 REFUNDS: Final = "refunds"
 
 
-class UnknownEvent(ValueError):  # noqa: N818  the name says it
+class UnknownEvent(ValueError):
     """An event type that this ledger has no rule for."""
 
 

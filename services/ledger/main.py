@@ -36,9 +36,7 @@ def main() -> None:
     try:
         refuse_unknown_environment(os.environ)
         settings = Settings()
-        kafka = connection(
-            settings.kafka, settings.kafka_security.read_text() if settings.kafka_security else None
-        )
+        kafka = connection(settings.kafka, settings.kafka_security.read_text() if settings.kafka_security else None)
         listener = _listen(settings)
     except (InvalidOption, InvalidConnection) as error:
         sys.exit(_refuse(str(error), 2))
@@ -75,9 +73,7 @@ async def _serve(settings: Settings, to: KafkaConnection, listener: socket.socke
             store.close()
             await kafka.close()
 
-    app = make_app(
-        settings.namespace, work, listener, metrics, lambda: any(each.ready for each in projectors)
-    )
+    app = make_app(settings.namespace, work, listener, metrics, lambda: any(each.ready for each in projectors))
     try:
         await app.run()
     except (KafkaFailure, StoreLost, Moved, Refused) as error:

@@ -23,9 +23,7 @@ class Metrics:
     def __init__(self, group: str) -> None:
         self.registry = CollectorRegistry()
         self._group = group
-        self._records = Counter(
-            "payonce_ledger_records", "Records read.", ("group", "topic"), registry=self.registry
-        )
+        self._records = Counter("payonce_ledger_records", "Records read.", ("group", "topic"), registry=self.registry)
         self._skipped = Counter(
             "payonce_ledger_records_skipped",
             "Records that could not be read or booked.",

@@ -89,9 +89,7 @@ class Projector:
         ends = await self._kafka.high_watermarks(self._partitions)
         opened = await asyncio.to_thread(self._store.open, LogState(self._topic_ids, starts, ends))
         if opened.rebuilt is not None:
-            log.info(
-                "ledger_rebuilt", why=opened.rebuilt, records_on_log=sum(ends.values()) - sum(starts.values())
-            )
+            log.info("ledger_rebuilt", why=opened.rebuilt, records_on_log=sum(ends.values()) - sum(starts.values()))
         for where, at in opened.lost.items():
             log.warning(
                 "records_missed",

@@ -20,7 +20,7 @@ from services.kafka.port import Record
 INTEGER_MAX: Final = 2**63 - 1
 
 
-class Unreadable(ValueError):  # noqa: N818  the name says it
+class Unreadable(ValueError):
     """A record that does not say what its topic promises."""
 
 
@@ -145,9 +145,7 @@ def read_key_record(record: Record) -> UsedKey | ExpiredKey | Reached | None:
 
 def read_command(record: Record, partition: int, partitions: int) -> KeyCommand | None:
     """A record of `commands`; None for a command without a key. A dead letter is no attempt under any key."""
-    command = decode_command(
-        record.offset, record.timestamp, record.key, record.value, (), partition, partitions
-    )
+    command = decode_command(record.offset, record.timestamp, record.key, record.value, (), partition, partitions)
     if not isinstance(command, ReceivedCommand):
         raise Unreadable(command.detail)
     if command.idempotency_key is None:

@@ -26,9 +26,7 @@ class Settings(BaseSettings):
     kafka_security: Path | None = None
     namespace: Annotated[str, BeforeValidator(checked_namespace)] = "payments"
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
-    listen: Annotated[tuple[str, int] | None, NoDecode] = (
-        None  # health and metrics; nobody listens without it
-    )
+    listen: Annotated[tuple[str, int] | None, NoDecode] = None  # health and metrics; nobody listens without it
     ledger_url: str | None = None
     dir: Path = Path(".payonce")
     breaks: Annotated[frozenset[str], NoDecode, Field(validation_alias="PAYONCE_BREAK")] = frozenset()
@@ -56,9 +54,7 @@ class Settings(BaseSettings):
             return value
         names = frozenset(name.strip() for name in value.split(",") if name.strip())
         for name in sorted(names - BREAKS.keys()):
-            raise InvalidOption(
-                f"{name!r} is not a bug that can be switched on; known are {', '.join(BREAKS)}."
-            )
+            raise InvalidOption(f"{name!r} is not a bug that can be switched on; known are {', '.join(BREAKS)}.")
         return names & frozenset(OUR_BREAKS)
 
     @property

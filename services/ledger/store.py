@@ -41,15 +41,15 @@ Positions = dict[TopicPartition, int]
 _ROWS_ASKED: Final = 400  # per SELECT: two variables each, below SQLite's oldest limit of 999
 
 
-class StoreLost(Exception):  # noqa: N818  named by what the caller must know
+class StoreLost(Exception):
     """The database is not there now; the batch was applied whole or not at all, and opening again tells."""
 
 
-class Moved(Exception):  # noqa: N818
+class Moved(Exception):
     """The positions in the database are not those that the batch begins at."""
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):
     """This database belongs to somebody else."""
 
 
@@ -148,9 +148,7 @@ class Store:
         statement = self._insert(table)
         fixed = {column.name for column in table.primary_key} | set(keep)
         changed = {name: statement.excluded[name] for name in rows[0] if name not in fixed}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=table.primary_key, set_=changed), rows
-        )
+        connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=changed), rows)
 
     def _why_rebuild(self, connection: Connection, log: LogState) -> str | None:
         present = set(inspect(connection).get_table_names()) & set(metadata.tables)
@@ -158,9 +156,7 @@ class Store:
             return "the database was empty"
         described = _described(connection) if meta.name in present else {}
         if described.get("application") != "payonce ledger":
-            raise Refused(
-                f"The database holds tables of others ({', '.join(sorted(present))}); give an empty one."
-            )
+            raise Refused(f"The database holds tables of others ({', '.join(sorted(present))}); give an empty one.")
         if described.get("namespace") != self._namespace:
             raise Refused(f"The database is the ledger of the namespace {described.get('namespace')!r}.")
         if described.get("schema_version") != SCHEMA_VERSION or present != set(metadata.tables):
@@ -226,10 +222,7 @@ def _set_positions(connection: Connection, end: Positions) -> None:
     )
     connection.execute(
         statement,
-        [
-            {"at_topic": where.topic, "at_partition": where.partition, "at_offset": at}
-            for where, at in end.items()
-        ],
+        [{"at_topic": where.topic, "at_partition": where.partition, "at_offset": at} for where, at in end.items()],
     )
 
 

@@ -43,12 +43,8 @@ def open_engine(text: str, *, read_only: bool = False) -> Engine:
 
 def _sqlite(url: URL, read_only: bool) -> Engine:
     path = sqlite_path(url)
-    if (
-        path is not None and read_only
-    ):  # `rw`, not `ro`: a reader of a WAL may have to make the shared memory file
-        url = URL.create(
-            url.drivername, database=f"file:{path}", query={**url.query, "mode": "rw", "uri": "true"}
-        )
+    if path is not None and read_only:  # `rw`, not `ro`: a reader of a WAL may have to make the shared memory file
+        url = URL.create(url.drivername, database=f"file:{path}", query={**url.query, "mode": "rw", "uri": "true"})
     engine = create_engine(url, connect_args={"timeout": LOCK_WAIT_S, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")

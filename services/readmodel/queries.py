@@ -31,7 +31,7 @@ from services.readmodel.tables import (
 COMMANDS_SHOWN = 1000  # of one key, oldest first; `attempts` counts them all
 
 
-class Unavailable(Exception):  # noqa: N818  named as the gateway answers it
+class Unavailable(Exception):
     """The ledger's database cannot be read now: not there yet, being rebuilt, or down."""
 
 
@@ -46,9 +46,7 @@ class ReadModel:
 
         Markers and aborted records are passed too, so it reaches the high watermark also without a record.
         """
-        query = select(positions.c.next_offset).where(
-            positions.c.topic == topic, positions.c.partition == partition
-        )
+        query = select(positions.c.next_offset).where(positions.c.topic == topic, positions.c.partition == partition)
         try:
             with self._connect() as connection:
                 return connection.scalar(query)
@@ -60,9 +58,7 @@ class ReadModel:
         with self._connect() as connection:
             return connection.scalar(select(charges.c.body).where(_is_charge(merchant_id, charge_id)))
 
-    def charges(
-        self, merchant_id: str, limit: int, starting_after: str | None
-    ) -> tuple[list[str], bool] | None:
+    def charges(self, merchant_id: str, limit: int, starting_after: str | None) -> tuple[list[str], bool] | None:
         """One page, newest first, and whether there is more; None: the cursor is no charge of theirs."""
         query = select(charges.c.body).where(charges.c.merchant_id == merchant_id)
         with self._connect() as connection:
@@ -129,9 +125,7 @@ def _one(connection: Connection, query: Any) -> RowMapping | None:
 
 def _commands(connection: Connection, merchant_id: str, key: str) -> list[RowMapping]:
     query = select(key_commands).where(_has_key(key_commands, merchant_id, key))
-    return list(
-        connection.execute(query.order_by(key_commands.c.log_offset).limit(COMMANDS_SHOWN)).mappings()
-    )
+    return list(connection.execute(query.order_by(key_commands.c.log_offset).limit(COMMANDS_SHOWN)).mappings())
 
 
 def _counts(connection: Connection, merchant_id: str, key: str) -> tuple[int, int]:

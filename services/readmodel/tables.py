@@ -124,9 +124,7 @@ charges = Table(
     Column("merchant_id", Text, primary_key=True),
     Column("charge_id", Text, primary_key=True),
     Column("partition", Integer, nullable=False),
-    Column(
-        "first_offset", BigInteger, nullable=False
-    ),  # of its first event: newest first is this, descending
+    Column("first_offset", BigInteger, nullable=False),  # of its first event: newest first is this, descending
     Column("last_offset", BigInteger, nullable=False),
     Column("body", Text, nullable=False),  # the charge after that event, RFC 8785
 )
