@@ -13,7 +13,7 @@ import re
 import ssl
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -26,6 +26,14 @@ from events.topics import processor_group, topic_name
 Spot = tuple[str, int]  # a topic without its namespace, and a partition
 READ_TIMEOUT_S = 10.0
 _MEMBER = re.compile(r"payonce-processor-(.+)-[a-z]+\Z")
+
+
+class Owner(NamedTuple):
+    """One member of the processors' group; `instance` is what its client id calls the process."""
+
+    instance: str
+    member_id: str
+    partitions: tuple[int, ...]
 
 
 class LogWatchError(Exception):
@@ -87,9 +95,7 @@ class LogWatch:
         return TopicPartition(topic_name(self.namespace, spot[0]), spot[1])
 
     def spots(self, *topics: str, partitions: Iterable[int] | None = None) -> list[Spot]:
-        return [
-            (topic, p) for topic in topics for p in (self.partitions if partitions is None else partitions)
-        ]
+        return [(topic, p) for topic in topics for p in (self.partitions if partitions is None else partitions)]
 
     # -- how far -------------------------------------------------------------------------------------------
 
@@ -115,21 +121,22 @@ class LogWatch:
         found = await self._admin.list_consumer_group_offsets(self._group, partitions=spots)
         return {spot.partition: max(0, found[spot].offset) for spot in spots}
 
-    async def owners(self) -> dict[str, list[int]]:
-        """Which processor, by the instance in its client id, owns which partitions; empty while
-        rebalancing.
+    async def owners(self) -> list[Owner]:
+        """The members of the processors' group; none while it rebalances. The dead stay until they are
+        missed.
         """
         (response,) = await self._admin.describe_consumer_groups([self._group])
-        owners: dict[str, list[int]] = {}
+        owners: list[Owner] = []
         for _error, _group, state, _type, _protocol, members, *_rest in response.groups:
             if state != "Stable":
-                return {}
-            for _member_id, *rest in members:
+                return []
+            for member_id, *rest in members:
                 # A static member's instance id stands before the client id in newer versions of the answer.
                 client_id = next((text for text in rest if isinstance(text, str) and _MEMBER.match(text)), "")
                 assignment = ConsumerProtocolMemberAssignment.decode(rest[-1])
                 match = _MEMBER.match(client_id)
-                owners[match[1] if match else client_id] = [tp.partition for tp in assignment.partitions()]
+                partitions = tuple(tp.partition for tp in assignment.partitions())
+                owners.append(Owner(match[1] if match else client_id, member_id, partitions))
         return owners
 
     # -- records -------------------------------------------------------------------------------------------
@@ -151,9 +158,7 @@ class LogWatch:
                 async with asyncio.timeout(READ_TIMEOUT_S):
                     await self._read_all(consumer, wanted, found)
             except TimeoutError:
-                raise LogWatchError(
-                    f"the log did not give {sorted(ranges)} within {READ_TIMEOUT_S} s"
-                ) from None
+                raise LogWatchError(f"the log did not give {sorted(ranges)} within {READ_TIMEOUT_S} s") from None
             finally:
                 consumer.unsubscribe()
         return found

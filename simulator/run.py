@@ -203,14 +203,13 @@ async def _let_loose(
         options.seed, options.rate_per_s, options.duration_s * 1_000.0, sorted(place.api_keys), place.salt
     )
     strikes = plan_strikes(options.seed, options.duration_s, chosen)
-    quiet = asyncio.Event()
     async with _proxies(place) as proxies:
         doors = [Door.at(proxy.name, proxy.url) for proxy in proxies]
         load = Load(options.seed, doors, place.api_keys, history.write)
-        scene = Scene(place.guarantee, place.processes, proxies, log, tell.line, quiet)
+        scene = Scene(place.guarantee, place.processes, proxies, log, tell.line)
         vandals = Vandals(options.seed, scene, faults.BY_NAME, history.write)
         customers = asyncio.create_task(load.run(purchases, GRACE_S))
-        customers.add_done_callback(lambda _: quiet.set())
+        customers.add_done_callback(lambda _: scene.quiet.set())
         breaking = asyncio.create_task(vandals.run(strikes))
         stop = asyncio.create_task(stopping.wait())
         telling = asyncio.create_task(_tell_progress(options, load.tally, vandals, tell))

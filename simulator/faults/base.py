@@ -87,7 +87,8 @@ class Scene:
     proxies: Sequence[HttpLossProxy]
     log: LogWatch
     say: Callable[[str], None]
-    quiet: asyncio.Event  # set once the last customer has gone: nothing new will come
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)  # set once the last customer has gone
+    buried: set[str] = field(default_factory=set)  # member ids of the killed: their group misses them only later
 
     async def lasts(self, seconds: float) -> None:
         """Wait that long, or until it makes no difference any more."""

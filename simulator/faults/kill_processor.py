@@ -15,10 +15,12 @@ from aiokafka import AIOKafkaConsumer
 from events.guarantees import Guarantee
 from simulator.faults.base import Cadence, Injection, Scene, Victim
 from simulator.faults.midwork import OUTPUTS, Unfinished, command_ids, frozen, surely_unfinished
+from simulator.log_watch import Owner
 
 LOOKS_MAX = 60  # each costs the customers of one processor about a tenth of a second
 HUNT_S = 8.0
 PROOF_S = 12.0  # a dead member is missed after 6 s at the latest, then another one takes over
+WHOLE_S = 25.0  # until a killed processor is a member again, on a busy machine
 REPEATS_MAX = 3
 
 
@@ -29,8 +31,8 @@ class KillProcessor:
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         for _ in range(REPEATS_MAX):
-            victim, partitions = await choose_processor(scene, injection)
-            caught = await self._hunt(scene, injection, victim, partitions)
+            victim, owner = await choose_processor(scene, injection)
+            caught = await self._hunt(scene, injection, victim, owner)
             if caught is None:
                 injection.found["reason"] = "no unfinished work was seen"
                 return
@@ -40,10 +42,9 @@ class KillProcessor:
                 injection.hit(process=f"processor {victim.index}", pid=victim.pid, moment=caught.moment, **proof)
                 return
 
-    async def _hunt(
-        self, scene: Scene, injection: Injection, victim: Victim, partitions: list[int]
-    ) -> Unfinished | None:
+    async def _hunt(self, scene: Scene, injection: Injection, victim: Victim, owner: Owner) -> Unfinished | None:
         """Stop the victim at moments when it writes, and kill it at one that leaves work half done."""
+        partitions = owner.partitions
         since = await scene.log.ends(scene.log.spots("commands", *OUTPUTS, partitions=partitions))
         tail = await scene.log.tail(scene.log.spots("charges", partitions=partitions))
         deadline = time.monotonic() + HUNT_S
@@ -54,7 +55,7 @@ class KillProcessor:
                 async with frozen(scene, victim):
                     caught = await surely_unfinished(scene.log, scene.guarantee, partitions, since)
                     if caught is not None:
-                        await scene.processes.kill(victim)
+                        await bury(scene, victim, owner)
                         injection.found["looks"] = look
                         return caught
         finally:
@@ -62,19 +63,23 @@ class KillProcessor:
         return None
 
 
-async def choose_processor(scene: Scene, injection: Injection) -> tuple[Victim, list[int]]:
-    """A running processor that owns partitions, once the group is at rest."""
-    async with asyncio.timeout(PROOF_S):
+async def choose_processor(scene: Scene, injection: Injection) -> tuple[Victim, Owner]:
+    """A running processor that owns partitions, once every running one is a member in its present life."""
+    async with asyncio.timeout(WHOLE_S):
         while True:
-            owners = await scene.log.owners()
-            running = [
-                (victim, owners[scene.processes.instance(victim)])
-                for victim in scene.processes.running("processor")
-                if owners.get(scene.processes.instance(victim))
-            ]
-            if running:
-                return injection.rng.choice(sorted(running, key=lambda pair: pair[0].index))
+            living = {o.instance: o for o in await scene.log.owners() if o.member_id not in scene.buried}
+            running = scene.processes.running("processor")
+            found = [(victim, living.get(scene.processes.instance(victim))) for victim in running]
+            owning = [(victim, owner) for victim, owner in found if owner is not None and owner.partitions]
+            if owning and all(owner is not None for _, owner in found):
+                return injection.rng.choice(sorted(owning, key=lambda pair: pair[0].index))
             await asyncio.sleep(0.1)
+
+
+async def bury(scene: Scene, victim: Victim, owner: Owner) -> None:
+    """Kill, and remember the dead member: its group keeps it on its list until it is missed or evicted."""
+    scene.buried.add(owner.member_id)
+    await scene.processes.kill(victim)
 
 
 async def _something_new(scene: Scene, tail: AIOKafkaConsumer, deadline: float) -> bool:

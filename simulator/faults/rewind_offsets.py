@@ -8,10 +8,10 @@ the group says. It bit where answers to the redelivered commands appear on the l
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from simulator.faults.base import Cadence, Injection, Scene
-from simulator.faults.kill_processor import choose_processor
+from simulator.faults.kill_processor import bury, choose_processor
 from simulator.faults.midwork import command_ids, frozen
 from simulator.log_watch import Spot
 
@@ -25,21 +25,21 @@ class RewindOffsets:
     disturbs = "processors"
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
-        victim, partitions = await choose_processor(scene, injection)
+        victim, owner = await choose_processor(scene, injection)
         async with frozen(scene, victim):
-            ranges = await _choose_ranges(scene, injection, partitions)
+            ranges = await _choose_ranges(scene, injection, owner.partitions)
             if not ranges:
                 injection.found["reason"] = "there was no command to deliver again"
                 return
             ends = await scene.log.ends(scene.log.spots("replies", partitions=ranges))
             await scene.log.move_group_offsets({partition: start for partition, (start, _) in ranges.items()})
-            await scene.processes.kill(victim)
+            await bury(scene, victim, owner)
         count = sum(end - start for start, end in ranges.values())
         scene.say(f"moved the group's offsets back by {count} commands and killed processor {victim.index}")
         await _await_redelivery(scene, injection, ranges, ends)
 
 
-async def _choose_ranges(scene: Scene, injection: Injection, partitions: list[int]) -> dict[int, tuple[int, int]]:
+async def _choose_ranges(scene: Scene, injection: Injection, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
     """For each partition [to, from): where its offset will be, and where it was."""
     spots = scene.log.spots("commands", partitions=partitions)
     offsets, starts = await asyncio.gather(scene.log.group_offsets(), scene.log.starts(spots))

@@ -20,7 +20,7 @@ from simulator.faults.plan import Strike
 from simulator.log_watch import LogWatchError
 from simulator.seeded import seeded
 
-STRIKE_S_MAX = 45.0  # over and above the time it is meant to last: a hunt, a take-over, the proof
+STRIKE_S_MAX = 60.0  # over and above the time it is meant to last: a hunt, a take-over, the proof
 
 log = structlog.get_logger(__name__)
 

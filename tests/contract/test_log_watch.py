@@ -97,8 +97,8 @@ async def test_owners_are_known_by_the_instance_in_their_client_id(kafka: Embedd
     polling = [asyncio.create_task(member.getmany(timeout_ms=30_000)) for member in members]
     try:
 
-        async def both() -> dict[str, list[int]]:
-            owners = await watch.owners()
+        async def both() -> dict[str, tuple[int, ...]]:
+            owners = {owner.instance: owner.partitions for owner in await watch.owners()}
             return owners if len(owners) == 2 else {}
 
         owners = await wait_until(both, timeout_s=15, message="the group never came to rest")

@@ -31,7 +31,7 @@ async def served(received: list[bytes]) -> AsyncIterator[tuple[Scene, HttpClient
     proxy = HttpLossProxy("gateway 0", *server.sockets[0].getsockname()[:2])
     client = HttpClient(*await proxy.start())
     nobody = cast("Processes", None)
-    scene = Scene(Guarantee.EXACTLY_ONCE, nobody, (proxy,), cast("LogWatch", None), lambda _: None, asyncio.Event())
+    scene = Scene(Guarantee.EXACTLY_ONCE, nobody, (proxy,), cast("LogWatch", None), lambda _: None)
     try:
         yield scene, client
     finally:

@@ -56,7 +56,7 @@ class Forever(Bite):
 
 def vandals(*faults: Fault, quiet: asyncio.Event | None = None) -> tuple[Vandals, list[dict[str, Any]]]:
     history: list[dict[str, Any]] = []
-    scene = Scene(Guarantee.EXACTLY_ONCE, NOBODY, (), NOBODY, lambda _: None, quiet or asyncio.Event())
+    scene = Scene(Guarantee.EXACTLY_ONCE, NOBODY, (), NOBODY, lambda _: None, quiet=quiet or asyncio.Event())
     return Vandals(1, scene, {fault.name: fault for fault in faults}, history.append), history
 
 
