@@ -3,7 +3,7 @@
 In:      merchant, path parameter, query parameters.
 Out:     the resource as JSON; the read model's charges are passed on as they stand there.
 Errors:  Problem: 404 for what the merchant does not have, 503 when the read model is behind or away.
-Source:  CONTRACT, "HTTP" (resources); docs/adr/0002. The read model is synchronous, so it runs in threads of
+Source:  CONTRACT, "HTTP" (resources); docs/adr/0005. The read model is synchronous, so it runs in threads of
          its own, few enough to leave a small database alone.
 """
 
