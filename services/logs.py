@@ -15,17 +15,13 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 # Without locals: they hold payments and API keys.
-_TRACEBACKS = structlog.processors.ExceptionRenderer(
-    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-)
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def configure(role: str, level: int = logging.INFO) -> None:
     """Everything from `level` up, to stderr; libraries from WARNING up."""
     tty = sys.stderr.isatty()
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if tty else structlog.processors.JSONRenderer(serializer=_json)
-    )
+    renderer: Any = structlog.dev.ConsoleRenderer() if tty else structlog.processors.JSONRenderer(serializer=_json)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -23,9 +23,7 @@ ASK_EVERY_S = 0.2
 OUTPUTS = ("keys", "charges", "replies", "dead-letters")
 
 
-async def settle(
-    log: LogWatch, door: Door, api_keys: Mapping[str, str], progress: Callable[[str], None]
-) -> list[str]:
+async def settle(log: LogWatch, door: Door, api_keys: Mapping[str, str], progress: Callable[[str], None]) -> list[str]:
     """Returns as soon as everything has settled, or after SETTLE_S with what has not."""
     deadline = time.monotonic() + SETTLE_S
     while True:

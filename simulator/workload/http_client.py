@@ -141,11 +141,7 @@ class HttpClient:
         while self._idle:
             connection = self._idle.pop()
             idle_ms = (time.monotonic() - connection.idle_since) * 1_000.0
-            if (
-                idle_ms < IDLE_MS_MAX
-                and not connection.reader.at_eof()
-                and not connection.writer.is_closing()
-            ):
+            if idle_ms < IDLE_MS_MAX and not connection.reader.at_eof() and not connection.writer.is_closing():
                 return connection
             connection.writer.close()
         try:

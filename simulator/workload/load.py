@@ -107,9 +107,7 @@ class Load:
                 if charge_id is None:
                     return
 
-    async def click(
-        self, errand: "_Errand", attempt: int, click: Click, rng: Random
-    ) -> tuple[Outcome, Answer | None]:
+    async def click(self, errand: "_Errand", attempt: int, click: Click, rng: Random) -> tuple[Outcome, Answer | None]:
         """One HTTP request and its two lines of history."""
         door = rng.choice(self._doors)
         head = {"intent": errand.step.intent, "attempt": attempt}
@@ -178,9 +176,7 @@ class Load:
 class _Errand:
     """One customer trying to get one step done: plays the persona's script against the gateways."""
 
-    def __init__(
-        self, load: Load, purchase: Purchase, step: Step, charge_id: str | None, since: float
-    ) -> None:
+    def __init__(self, load: Load, purchase: Purchase, step: Step, charge_id: str | None, since: float) -> None:
         self.load = load
         self.step = step
         self.merchant_id = purchase.merchant_id

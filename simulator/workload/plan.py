@@ -117,9 +117,7 @@ def _purchase(seed: int, number: int, at_ms: float, merchants: Sequence[str], sa
         at_ms=at_ms,
         number=number,
         merchant_id=merchant_id,
-        persona=rng.choices([persona.name for persona in PERSONAS], [persona.weight for persona in PERSONAS])[
-            0
-        ],
+        persona=rng.choices([persona.name for persona in PERSONAS], [persona.weight for persona in PERSONAS])[0],
         charge=charge,
         afterwards=tuple(_follow_up(rng, intent, amount, act) for act in story[1:]),
     )

@@ -25,9 +25,7 @@ def load_summary(tally: Tally) -> dict[str, Any]:
         "statuses": {str(status): count for status, count in sorted(tally.statuses.items())},
         "replays": tally.replays,
         "throughput_per_s": round(tally.throughput_per_s, 1),
-        "latency_ms": {
-            f"p{percentile:g}": round(tally.percentile_ms(percentile), 2) for percentile in PERCENTILES
-        },
+        "latency_ms": {f"p{percentile:g}": round(tally.percentile_ms(percentile), 2) for percentile in PERCENTILES},
     }
 
 

@@ -75,9 +75,7 @@ def test_event_of_another_amount_than_asked_for(guarantee: str) -> None:
     command = log.command("k")
     answer = log.executed(command, only="key reply")
     charge = {**log.charges[command.charge_id], "amount": 900, "amount_captured": 900}
-    log.event(
-        command, type="charge.succeeded", amount=900, currency="eur", sequence=1, data={"charge": charge}
-    )
+    log.event(command, type="charge.succeeded", amount=900, currency="eur", sequence=1, data={"charge": charge})
     report = log.audit()
     assert report.found("answer_mismatch") == 1, answer
     assert report.anomalies[0].money == {"eur": 400}

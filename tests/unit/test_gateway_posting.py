@@ -59,9 +59,7 @@ def posting(
     )
 
 
-def reply(
-    line: Line, index: int = -1, *, status: int = 201, replayed: bool = False, to: bytes = b"g1"
-) -> Written:
+def reply(line: Line, index: int = -1, *, status: int = 201, replayed: bool = False, to: bytes = b"g1") -> Written:
     command = orjson.loads(line.sent[index].value or b"")
     value = Reply(
         command_id=command["command_id"],
@@ -96,9 +94,7 @@ async def test_a_reply_is_passed_on_byte_for_byte() -> None:
     await sent(line, 1)
     desk.deliver([reply(line, replayed=True)])
     answer = await asking
-    assert answer == Answer(
-        201, '{"ü":1}'.encode(), b"application/json", ((b"idempotent-replayed", b"true"),)
-    )
+    assert answer == Answer(201, '{"ü":1}'.encode(), b"application/json", ((b"idempotent-replayed", b"true"),))
     assert len(desk) == 0
 
 

@@ -77,9 +77,7 @@ async def test_a_lost_request_never_arrives() -> None:
             await post(client, b"lost")
         await post(client, b"after")
         assert gateway.received == [b"before", b"after"]
-        assert [(one.gateway, one.direction, one.manner) for one in lost] == [
-            ("gateway 0", "request", "reset")
-        ]
+        assert [(one.gateway, one.direction, one.manner) for one in lost] == [("gateway 0", "request", "reset")]
         assert lost[0].bytes_lost > len(b"lost")
 
 

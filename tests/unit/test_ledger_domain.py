@@ -50,8 +50,7 @@ def test_balances_are_the_fold_of_the_postings(events: list[tuple[str, int, int]
     assert folded.net == folded.captured - folded.refunded
     assert effect(lines) == Balance(
         authorized=sum(
-            {"charge.authorized": a, "charge.captured": -h, "charge.voided": -a}.get(t, 0)
-            for t, a, h in events
+            {"charge.authorized": a, "charge.captured": -h, "charge.voided": -a}.get(t, 0) for t, a, h in events
         ),
         captured=sum(a for t, a, _ in events if t in ("charge.captured", "charge.succeeded")),
         refunded=sum(a for t, a, _ in events if t == "charge.refunded"),
@@ -95,9 +94,7 @@ def test_without_a_bug_nothing_is_touched() -> None:
 
 
 @pytest.mark.parametrize(("name", "written", "counted"), [("skip-posting", 2, 1), ("unbalanced-entry", 1, 2)])
-def test_a_switched_on_bug_hits_the_first_entry_and_then_now_and_then(
-    name: str, written: int, counted: int
-) -> None:
+def test_a_switched_on_bug_hits_the_first_entry_and_then_now_and_then(name: str, written: int, counted: int) -> None:
     """`skip-posting` forgets an effect, `unbalanced-entry` a posting; both spare most entries."""
     lines = (Posting(CUSTOMER_PAYMENTS, 5), Posting(CAPTURES, -5))
     sabotage = Sabotage([name])

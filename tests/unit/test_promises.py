@@ -6,8 +6,7 @@ from simulator.audit.report import Anomaly, Counts, Report, Verdict
 from simulator.promises import missing
 
 BITTEN = {
-    name: {"injected": 3, "bitten": 3}
-    for name in ("kill_processor", "lose_request", "lose_response", "rewind_offsets")
+    name: {"injected": 3, "bitten": 3} for name in ("kill_processor", "lose_request", "lose_response", "rewind_offsets")
 }
 ALL_CAUSES = ("client_retry", "crash_redelivery", "rewind")
 
