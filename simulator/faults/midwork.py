@@ -25,6 +25,7 @@ from simulator.log_watch import LogWatch, Spot
 
 LANDING_S = 0.05  # a request takes a millisecond or two on this machine; ten times that on a busy one
 OUTPUTS = ("keys", "charges", "replies")
+CHARGING = ("charge.succeeded", "charge.authorized")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +93,35 @@ def half_done_commands(
     """Which commands were done in part. Of `commands` only those that make the difference may be among the
     records: those not committed yet under at-least-once, those committed under at-most-once.
     """
-    seen = {topic: command_ids(records, topic) for topic in ("commands", *OUTPUTS)}
+    done = {topic: command_ids(records, topic) for topic in ("commands", "keys", "replies")}
+    # A second capture, void or refund is refused by the charge's state; only a new charge happens twice.
+    charged = command_ids(records, "charges", CHARGING)
     match guarantee:
         case Guarantee.AT_LEAST_ONCE:
-            return "between the charge and its offset", seen["charges"] & seen["commands"]
+            return "between the charge and its offset", charged & done["commands"]
         case Guarantee.AT_MOST_ONCE:
-            return "between the offset and the charge", seen["commands"] - seen["replies"]
+            return "between the offset and the charge", done["commands"] - done["replies"]
         case Guarantee.DEDUPLICATED:
-            return "between the charge and its key", seen["charges"] - seen["keys"]
+            return "between the charge and its key", charged - done["keys"]
         case _:
             raise ValueError(f"under {guarantee} open transactions show what is unfinished")
 
 
-def command_ids(records: Mapping[Spot, Sequence[ConsumerRecord]], topic: str) -> frozenset[str]:
-    """The commands that the records of one topic speak of."""
-    values = (record.value for spot, some in records.items() if spot[0] == topic for record in some)
-    return frozenset(command_id for command_id in map(_command_id, values) if command_id is not None)
+def command_ids(
+    records: Mapping[Spot, Sequence[ConsumerRecord]], topic: str, types: Collection[str] = ()
+) -> frozenset[str]:
+    """The commands that the records of one topic speak of; with `types`, those of these types only."""
+    values = (_decoded(record.value) for spot, some in records.items() if spot[0] == topic for record in some)
+    return frozenset(
+        value["command_id"]
+        for value in values
+        if isinstance(value.get("command_id"), str) and (not types or value.get("type") in types)
+    )
 
 
-def _command_id(value: bytes | None) -> str | None:
+def _decoded(value: bytes | None) -> dict[str, Any]:
     try:
         decoded: Any = json.loads(value or b"null")
     except ValueError:
-        return None
-    command_id = decoded.get("command_id") if isinstance(decoded, dict) else None
-    return command_id if isinstance(command_id, str) else None
+        return {}
+    return decoded if isinstance(decoded, dict) else {}

@@ -13,9 +13,10 @@ class Record(NamedTuple):
     value: bytes | None
 
 
-def log(**topics: str) -> dict[Spot, list[Record]]:
+def log(event: str = "charge.succeeded", **topics: str) -> dict[Spot, list[Record]]:
     """`charges="ab"` is a charge event of command a and one of command b."""
-    return {(topic, 0): [Record(b'{"command_id":"%s"}' % i.encode()) for i in ids] for topic, ids in topics.items()}
+    value = '{"command_id":"%s","type":"' + event + '"}'
+    return {(topic, 0): [Record((value % name).encode()) for name in names] for topic, names in topics.items()}
 
 
 @pytest.mark.parametrize(
@@ -23,10 +24,12 @@ def log(**topics: str) -> dict[Spot, list[Record]]:
     [
         (Guarantee.AT_LEAST_ONCE, log(commands="abc", charges="ab"), "ab"),
         (Guarantee.AT_LEAST_ONCE, log(commands="c", charges="ab"), ""),
+        (Guarantee.AT_LEAST_ONCE, log("charge.captured", commands="abc", charges="ab"), ""),
         (Guarantee.AT_MOST_ONCE, log(commands="abc", replies="ab"), "c"),
         (Guarantee.AT_MOST_ONCE, log(commands="ab", replies="ab"), ""),
         (Guarantee.DEDUPLICATED, log(charges="ab", keys="a"), "b"),
         (Guarantee.DEDUPLICATED, log(charges="ab", keys="ab"), ""),
+        (Guarantee.DEDUPLICATED, log("charge.refunded", charges="ab", keys="a"), ""),
     ],
 )
 def test_half_done_work(guarantee: Guarantee, records: dict[Spot, list[Record]], half_done: str) -> None:
