@@ -212,7 +212,7 @@ async def _let_loose(
         customers.add_done_callback(lambda _: scene.quiet.set())
         breaking = asyncio.create_task(vandals.run(strikes))
         stop = asyncio.create_task(stopping.wait())
-        telling = asyncio.create_task(_tell_progress(options, load.tally, vandals, tell))
+        telling = asyncio.create_task(_tell_progress(options, place.guarantee, load.tally, vandals, tell))
         try:
             await _first_end(customers, breaking, stop)
         finally:
@@ -242,13 +242,13 @@ async def _proxies(place: Place) -> AsyncIterator[list[HttpLossProxy]]:
         yield proxies
 
 
-async def _tell_progress(options: RunOptions, tally: Tally, vandals: Vandals, tell: Narrator) -> None:
+async def _tell_progress(options: RunOptions, guarantee: str, tally: Tally, vandals: Vandals, tell: Narrator) -> None:
     began = time.monotonic()
     while True:
         elapsed_s = min(time.monotonic() - began, options.duration_s)
         broken = ", ".join(f"{name} ×{count}" for name, count in sorted(vandals.bitten.items()))
         tell.progress(
-            f"{options.stack.guarantee}: {elapsed_s:.0f} of {options.duration_s:.0f} s, "
+            f"{guarantee}: {elapsed_s:.0f} of {options.duration_s:.0f} s, "
             f"{tally.settled} of {tally.intents} operations answered{'; ' + broken if broken else ''}"
         )
         await asyncio.sleep(TELL_EVERY_S if sys.stderr.isatty() else TELL_EVERY_S_ELSEWHERE)
