@@ -8,7 +8,7 @@ Units:   `at` in Unix milliseconds, UTC.
 import logging
 import sys
 import time
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -16,6 +16,10 @@ from structlog.typing import EventDict, WrappedLogger
 
 # Without locals: they hold payments and API keys.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
+
+_QUIET_S: Final = 1.0
+_KINDS_MAX: Final = 256  # a message with its values already in it is a kind of its own
 
 
 def configure(role: str, level: int = logging.INFO) -> None:
@@ -42,14 +46,30 @@ def configure(role: str, level: int = logging.INFO) -> None:
 
 
 class _ToStructlog(logging.Handler):
-    """A library's log record as one of our lines."""
+    """A library's log record as one of our lines; one that repeats is told once a second, and how often it came.
+
+    aiokafka says some sixty times a second that a broker is away.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        kind, now = (record.name, str(record.msg)), time.monotonic()
+        told_at, untold = self._told.get(kind, (-_QUIET_S, 0))
+        if now - told_at < _QUIET_S:
+            self._told[kind] = (told_at, untold + 1)
+            return
+        if len(self._told) >= _KINDS_MAX:
+            self._told.clear()
+        self._told[kind] = (now, 0)
         structlog.get_logger().log(
             record.levelno,
             "library_logged",
             library=record.name,
             message=record.getMessage(),
+            **({"untold": untold} if untold else {}),
             **({"exc_info": record.exc_info} if record.exc_info else {}),
         )
 
