@@ -125,7 +125,6 @@ class KeptBroker:
             await self._wait_for_restart()
             self.restarts += 1
             if not await self._restarted():
-                self._on_report(f"{self.failure}")
                 self._on_change()
                 return
             self._serving.set()

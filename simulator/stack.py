@@ -17,7 +17,7 @@ from typing import Any, Self
 from events.connection import KafkaConnection
 from events.options import host_and_port
 from simulator.broker import Broker, make_broker
-from simulator.failure import Failure
+from simulator.failure import Failure, UsageFailure
 from simulator.kept_broker import KeptBroker
 from simulator.stack_files import (
     STACK_FILE,
@@ -80,6 +80,7 @@ class Stack:
         self._lock = DirectoryLock(self.dir)
         self._ports: list[HeldPort] = []
         self._children: list[Child] = []
+        self._fenced: list[Child] = []  # told once, and left down
         self._broker: KeptBroker | None = None
         self._is_up = False
         self._gave_up: asyncio.Future[Failure] | None = None
@@ -124,6 +125,7 @@ class Stack:
         self._progress = progress or self._progress
         self._gave_up = asyncio.get_running_loop().create_future()
         self._lock.acquire()
+        starting: asyncio.Task[None] | None = None
         try:
             (self.dir / STACK_FILE).unlink(missing_ok=True)  # of a stack that was killed
             self.api_keys = self._find_api_keys()
@@ -139,6 +141,8 @@ class Stack:
             await self.wait_ready(timeout_s=START_TIMEOUT_S)
         except BaseException:
             await self.stop()
+            if starting is not None:
+                await asyncio.gather(starting, return_exceptions=True)  # why it failed is told already
             raise
         self._is_up = True
         self._changed()
@@ -235,20 +239,30 @@ class Stack:
         if self._is_up:
             write_stack(self.dir, self.description())
         for child in self._children:
-            if child.failure and child.failure_code != EXIT_FENCED:
+            if child.failure and child.failure_code == EXIT_FENCED and child not in self._fenced:
+                self._fenced.append(child)
+                self._on_report(child.failure)
+            elif child.failure and child.failure_code != EXIT_FENCED:
                 self._give_up(Failure(child.failure, exit_code=child.failure_code or 1))
         if self._broker is not None and self._broker.failure:
             self._give_up(Failure(self._broker.failure))
         for listener in self.on_change:
             listener()
 
+    @property
+    def _is_kafka_ours(self) -> bool:
+        return self.options.kafka in ("embedded", "docker")
+
     def _make_broker(self) -> Broker:
+        if self._is_kafka_ours and self.options.kafka_security is not None:
+            raise UsageFailure("--kafka-security is for a cluster that is not ours: it goes with --kafka HOST:PORT.")
         loop = asyncio.get_running_loop()
         return make_broker(
             self.options.kafka,
             self.dir,
             lambda sentence: _say_later(loop, self._progress, sentence),
             proxy_address=self.options.kafka_proxy,
+            cluster=None if self._is_kafka_ours else kafka_connection(self.options.kafka, self.options.kafka_security),
         )
 
     def _give_up(self, failure: Failure) -> None:

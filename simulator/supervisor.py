@@ -1,7 +1,7 @@
 """Keep child processes running: start, watch, restart, kill, hold down, stop.
 
 In:      one ChildSpec per process (role, index, argv, environment, log file, where it answers /readyz).
-Out:     pids that are true at every moment, a callback at each change, one sentence when a child stays down.
+Out:     pids that are true at every moment, a callback at each change, one sentence at each death.
 Units:   fields ending _s are seconds.
 Errors:  a child is never an exception here: `Child.failure` holds the sentence, and the owner decides.
 Source:  prctl(2), PR_SET_PDEATHSIG: children must not outlive a parent that was killed with SIGKILL.
@@ -141,7 +141,6 @@ class Child:
                 return
             failed_starts = 0 if was_ready or code < 0 else failed_starts + 1
             if self._is_final(code, failed_starts):
-                self.on_report(f"{self.failure}")
                 self.on_change()
                 return
             self.on_report(f"{self.spec.name} {_how_it_ended(code)}; starting it again")
@@ -275,5 +274,6 @@ def _told(line: str) -> str:
         return line
     if not isinstance(entry, dict):
         return line
-    told = [str(entry[name]) for name in ("event", "why", "error", "detail", "reason", "exception") if entry.get(name)]
-    return ": ".join(told) or line
+    told = [str(entry[name]) for name in ("why", "event", "error", "detail", "reason", "exception") if entry.get(name)]
+    # `why` is a whole sentence already; elsewhere the event names what its other members tell.
+    return told[0] if entry.get("why") else ": ".join(told) or line

@@ -66,7 +66,11 @@ def test_a_value_that_cannot_be_meant_is_one_sentence(option: str, text: object,
 
 
 ALL_COMMANDS = [
+    ["demo"],
     ["up"],
+    ["simulate"],
+    ["compare"],
+    ["audit"],
     ["gateway"],
     ["processor"],
     ["ledger"],
