@@ -27,6 +27,7 @@ from services.kafka.port import Outgoing
 
 InFlight = Literal["wait", "conflict"]
 
+IN_DOUBT_S: Final = 2.0  # a send that may have failed: its reply comes soon or never, and a retry finds out sooner
 # A command is refused after this long without a processor: every unknown outcome becomes final.
 DEADLINE_AFTER_TIMEOUT_MS: Final = 60_000
 
@@ -96,8 +97,10 @@ class Posting:
         self._metrics.in_flight.inc()
         sent_at = time.perf_counter()
         try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                await self._send(record)
+            async with asyncio.timeout(self._answer_timeout_s) as patience:
+                if not await self._send(record):
+                    in_doubt_until = asyncio.get_running_loop().time() + IN_DOUBT_S
+                    patience.reschedule(min(in_doubt_until, patience.when() or in_doubt_until))
                 answered = await reply
         except TimeoutError:
             raise Problem("answer_timeout", None, RETRY_AFTER) from None
@@ -109,13 +112,15 @@ class Posting:
             self._metrics.replayed.inc()
         return from_log(answered.status, answered.body, replayed=answered.replayed)
 
-    async def _send(self, record: Outgoing) -> None:
+    async def _send(self, record: Outgoing) -> bool:
+        """Whether the command is on the log for certain."""
         try:
             await self._commands.send(record)
+            return True
         except NotSent:
             raise Problem("unavailable", None, RETRY_AFTER) from None
         except KafkaFailure:
-            return  # it may be on the log, and its reply may come yet
+            return False  # it may be on the log, and its reply may come yet
 
     def _command(self, request: Request) -> tuple[str, Outgoing]:
         now_ms = self._clock_ms()
