@@ -173,7 +173,7 @@ class DockerBroker:
     def _in_words(self, step: Callable[[], Any]) -> Any:
         """Run one step against the engine; what it refuses becomes a sentence."""
         try:
-            from docker.errors import (  # type: ignore[import-untyped]  # noqa: PLC0415  docker-py ships no types
+            from docker.errors import (  # noqa: PLC0415  docker-py ships no types
                 DockerException,
                 ImageNotFound,
                 NotFound,
