@@ -35,6 +35,7 @@ LearnFrom = Callable[[Installation], archive.StartWith]
 
 def install(cache: Path, repository: str, progress: Progress, learn_from: LearnFrom) -> Installation:
     """Everything a start needs; what is not there yet is made."""
+    java.java()  # before anything is downloaded for it
     files = jars.ensure(cache, repository, progress)
     checkpoint = files[0].parent.with_suffix(".checkpoint")
     if not checkpoint.exists() or archive.is_missing(files):

