@@ -34,7 +34,9 @@ from services.processor.terms import Terms
 IDLE_MS: Final = 50  # how long a rebalance or a stop may go unnoticed while no command comes
 WAIT_MS: Final = 100
 PAUSE_MS: Final = 200
-WRITES_AT_ONCE: Final = 500  # more than these (some 2 ms) are written beside the loop, which can go on meanwhile
+WRITES_AT_ONCE: Final = (
+    500  # more than these (about a millisecond) are written beside the loop, which can go on meanwhile
+)
 LOOK_AGAIN_MS: Final = 1_000  # at a partition whose timestamps were beyond belief
 
 log = structlog.get_logger(__name__)
