@@ -21,7 +21,7 @@ from simulator.stack import Stack
 from simulator.stack_options import StackOptions
 
 CHARGE = {"amount": 1000, "currency": "usd", "payment_method": "pm_card_visa"}
-WARM_UP = 100  # requests, not counted
+WARM_UP = 500  # requests, not counted: the first seconds of a stack are its imports and connections
 
 Call = Callable[[int], Awaitable[httpx.Response]]
 
