@@ -27,6 +27,7 @@ from services.readmodel.queries import ReadModel, Unavailable
 T = TypeVar("T")
 
 THREADS: Final = 4
+QUESTION_MAX_S: Final = 2.0  # a database that is there answers in milliseconds; a connection may hang for longer
 _OF_CHARGES: Final = ("charges",)
 _OF_A_KEY: Final = ("commands", "keys", "charges")
 
@@ -98,8 +99,9 @@ class Reading:
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, partial(call, *arguments))
-        except Unavailable:
+            async with asyncio.timeout(QUESTION_MAX_S):
+                return await loop.run_in_executor(self._threads, partial(call, *arguments))
+        except (Unavailable, TimeoutError):
             raise Problem("read_model_behind", "The read model cannot be read now.", RETRY_AFTER) from None
 
 

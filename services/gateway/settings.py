@@ -11,10 +11,12 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from events.commands import OPERATIONS
 from events.options import ENVIRONMENT_PREFIX, InvalidOption, duration_ms, host_and_port
 from events.options import namespace as checked_namespace
+from services.readmodel.engine import database_url
 
 Duration = Annotated[int, BeforeValidator(lambda text: duration_ms(text) if isinstance(text, str) else text)]
 
@@ -61,6 +63,17 @@ class Settings(BaseSettings):
     @classmethod
     def _enforcement(cls, value: Any) -> Any:
         return key_required(value) if isinstance(value, str) else value
+
+    @field_validator("ledger_url")
+    @classmethod
+    def _database(cls, value: str | None) -> str | None:
+        try:
+            name = database_url(value).get_backend_name() if value is not None else "sqlite"
+        except (ArgumentError, NoSuchModuleError):
+            name = "nothing known"
+        if name not in ("sqlite", "postgresql"):
+            raise InvalidOption("The ledger's URL must begin with sqlite:/// or postgresql://.")
+        return value
 
     @property
     def database_url(self) -> str:

@@ -50,6 +50,8 @@ def test_everything_can_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
         ("answer_timeout", "0s"),
         ("listen", "8080"),
         ("partitions", "0"),
+        ("ledger_url", "ledger.db"),
+        ("ledger_url", "mysql://x/y"),
         ("in_flight", "queue"),
         ("namespace", "a b"),
     ],
