@@ -45,6 +45,7 @@ async def gateway_behind_proxy() -> AsyncIterator[tuple[Gateway, HttpLossProxy, 
     finally:
         client.close()
         await proxy.stop()
+        gateway.may_answer.set()  # from Python 3.12 on, wait_closed waits for those who are still being served
         server.close()
         await server.wait_closed()
 
