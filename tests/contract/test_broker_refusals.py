@@ -76,6 +76,12 @@ def test_java_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "make setup" in sentence
 
 
+def test_java_that_was_never_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation without Java, as in the container image, says so before it downloads anything for it."""
+    monkeypatch.setattr(java, "JAVA", None)
+    assert "no Java for an embedded broker" in refusal(EmbeddedBroker(tmp_path / "broker"))
+
+
 def test_not_enough_memory(tmp_path: Path) -> None:
     """A machine too small for Java is told as such."""
     broker = EmbeddedBroker(tmp_path, jvm_flags=["-Xms900g", "-Xmx900g"])
