@@ -86,18 +86,30 @@ def _known(scenario: str) -> None:
 
 
 async def _interruptible(work: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:
-    """Ctrl-C and SIGTERM ask the run to stop and report; asked again, we go at once."""
-    stopping = asyncio.Event()
+    """Ctrl-C and SIGTERM ask the run to stop and report; asked again, we go at once.
 
-    def ask() -> None:
+    SIGTERM is a clean stop: what would be 130 after Ctrl-C is 0 then. Anomalies are told by 1 either way.
+    """
+    stopping = asyncio.Event()
+    interrupted = EXIT_INTERRUPTED
+
+    def ask(number: signal.Signals) -> None:
+        nonlocal interrupted
         if stopping.is_set():
-            os._exit(EXIT_INTERRUPTED)
+            os._exit(interrupted)
+        interrupted = 0 if number is signal.SIGTERM else EXIT_INTERRUPTED
         stopping.set()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ask)
-    return await work(stopping)
+        loop.add_signal_handler(number, ask, number)
+    try:
+        code = await work(stopping)
+    except Failure as failure:
+        if failure.exit_code != EXIT_INTERRUPTED:
+            raise
+        raise Failure(str(failure), exit_code=interrupted) from None
+    return interrupted if code == EXIT_INTERRUPTED else code
 
 
 def _options(given: Given, directory: Path, guarantee: str, target: Path | None = None) -> "RunOptions":
