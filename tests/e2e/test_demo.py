@@ -71,9 +71,10 @@ def test_the_same_customers_are_overcharged_at_least_once_and_charged_exactly_on
 
 
 @pytest.mark.timeout(120)
-def test_ctrl_c_stops_the_run_and_still_reports(tmp_path: Path) -> None:
-    """Interrupted in mid-run, the customers go, the log is audited, the report is written, and 130 says
-    so.
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_run_that_is_stopped_still_reports(tmp_path: Path, number: signal.Signals, expected: int) -> None:
+    """Stopped in mid-run, the customers go, the log is audited, the report is written; after Ctrl-C 130 says
+    so, SIGTERM is a clean stop.
     """
     running = payonce("simulate", "--seed", "7", "--rate", "20", "--duration", "60s", "--dir", str(tmp_path))
     history = tmp_path / "history.jsonl"
@@ -83,10 +84,10 @@ def test_ctrl_c_stops_the_run_and_still_reports(tmp_path: Path) -> None:
             timeout_s=60,
             message="no customer was ever answered",
         )
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
     finally:
         code, out, err = finish(running, timeout_s=50.0)
-    assert code == 130, err
+    assert code == expected, err
     assert "verdict" in out
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["interrupted"]
