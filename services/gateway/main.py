@@ -24,9 +24,10 @@ from services.gateway.credentials import BadCredentials, Credentials
 from services.gateway.gateway import Gateway
 from services.gateway.metrics import Metrics
 from services.gateway.operations import Operations
-from services.gateway.server import listening_socket, make_server
+from services.gateway.server import make_server
 from services.gateway.settings import Settings
 from services.kafka.errors import KafkaFailure
+from services.starting import address_of, listening_socket, wrong_setting
 
 _log = structlog.get_logger()
 
@@ -39,12 +40,11 @@ def main() -> None:
     try:
         refuse_unknown_environment(os.environ)
         settings = Settings()
-        security = settings.kafka_security
-        kafka = connection(settings.kafka, security.read_text() if security else None)
+        kafka = connection(settings.kafka, settings.kafka_properties)
         credentials = Credentials.read(settings.api_keys)
-        listener = _listen(settings)
+        listener = listening_socket(*settings.listen)
     except ValidationError as error:
-        sys.exit(_refuse(_sentence(error), 2))
+        sys.exit(_refuse(wrong_setting(error), 2))
     except (InvalidOption, InvalidConnection, BadCredentials, OSError, UnicodeDecodeError) as error:
         sys.exit(_refuse(str(error), 2))
     _log.info("settings_loaded", **_shown(settings))
@@ -66,7 +66,7 @@ async def _serve(settings: Settings, to: KafkaConnection, credentials: Credentia
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    address = "{}:{}".format(*listener.getsockname()[:2])
+    address = address_of(listener)
     server = make_server(api, STOP_WITHIN_S)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
 
@@ -96,24 +96,10 @@ async def _serve(settings: Settings, to: KafkaConnection, credentials: Credentia
     return 0
 
 
-def _listen(settings: Settings) -> socket.socket:
-    host, port = settings.listen
-    try:
-        return listening_socket(host, port)
-    except OSError as error:
-        raise InvalidOption(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
-
-
 def _shown(settings: Settings) -> dict[str, object]:
     """The settings, without the database's password."""
     shown = settings.model_dump(mode="json", exclude={"ledger_url"})
     return {**shown, "ledger": settings.database_url.rpartition("@")[2]}
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    name = "PAYONCE_" + "_".join(map(str, first["loc"])).upper()
-    return f"{name}: {first['msg'].removeprefix('Value error, ')}."
 
 
 def _refuse(sentence: str, code: int) -> int:

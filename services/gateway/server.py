@@ -7,15 +7,13 @@ Errors:  what is not HTTP gets a 400 problem and a closed connection, never a tr
 Source:  uvicorn 0.54. Its own signal handling raises the signal again after the stop: exit code -15, not 0.
 """
 
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from events.codes import problem_body
+from services.quiet_server import QuietServer
 
 KEEP_ALIVE_S: Final = 75  # above the 60 s after which usual load balancers let an idle connection go
 HEAD_BYTES_MAX: Final = 128 * 1024  # request line and headers; uvicorn bounds them for its other parser only
@@ -57,29 +55,8 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
 
-class Server(uvicorn.Server):
-    """uvicorn without its signal handlers: main.py has the process's."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Bound, so that the port is known and held; SO_REUSEADDR lets a successor have it at once."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def make_server(app: Any, stop_within_s: int) -> Server:
-    return Server(
+def make_server(app: Any, stop_within_s: int) -> QuietServer:
+    return QuietServer(
         uvicorn.Config(
             app,
             http=Protocol,

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from events.commands import OPERATIONS
-from events.options import ENVIRONMENT_PREFIX, InvalidOption, duration_ms, host_and_port
-from events.options import namespace as checked_namespace
+from events.options import InvalidOption, duration_ms, host_and_port
 from services.readmodel.engine import database_url
+from services.starting import ServiceSettings
 
 Duration = Annotated[int, BeforeValidator(lambda text: duration_ms(text) if isinstance(text, str) else text)]
 
@@ -39,17 +39,10 @@ def key_required(text: str) -> dict[str, bool]:
     return required
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, env_ignore_empty=True)
-
-    kafka: str
-    kafka_security: Path | None = None
-    namespace: Annotated[str, BeforeValidator(checked_namespace)] = "payments"
-    partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
+class Settings(ServiceSettings):
     listen: Annotated[tuple[str, int], NoDecode] = ("127.0.0.1", 0)
     api_keys: Path
     ledger_url: str | None = None
-    dir: Path = Path(".payonce")
     enforcement: Annotated[dict[str, bool], NoDecode] = Field(default_factory=lambda: key_required("strict"))
     in_flight: Literal["wait", "conflict"] = "wait"
     answer_timeout: Duration = 20_000

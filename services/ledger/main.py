@@ -27,6 +27,7 @@ from services.ledger.projector import Options, Projector
 from services.ledger.settings import Settings
 from services.ledger.store import Moved, Refused, Store, StoreLost
 from services.readmodel.engine import database_url
+from services.starting import address_of, listening_socket, unless_stopped, wrong_setting
 
 log = structlog.get_logger()
 
@@ -36,14 +37,12 @@ def main() -> None:
     try:
         refuse_unknown_environment(os.environ)
         settings = Settings()
-        kafka = connection(settings.kafka, settings.kafka_security.read_text() if settings.kafka_security else None)
-        listener = _listen(settings)
+        kafka = connection(settings.kafka, settings.kafka_properties)
+        listener = listening_socket(*settings.listen) if settings.listen is not None else None
     except (InvalidOption, InvalidConnection) as error:
         sys.exit(_refuse(str(error), 2))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = "PAYONCE_" + "_".join(map(str, first["loc"])).upper().removeprefix("PAYONCE_")
-        sys.exit(_refuse(f"{name}: {first['msg'].removeprefix('Value error, ')}", 2))
+        sys.exit(_refuse(wrong_setting(error), 2))
     except (OSError, UnicodeDecodeError) as error:
         sys.exit(_refuse(str(error), 2))
     log.info("settings_loaded", **_shown(settings))
@@ -56,14 +55,9 @@ async def _serve(settings: Settings, to: KafkaConnection, listener: socket.socke
     projectors: list[Projector] = []
 
     async def work(stopped: asyncio.Event) -> None:
-        connecting = asyncio.ensure_future(_connect(settings, to))
-        stopping = asyncio.ensure_future(stopped.wait())
-        await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not connecting.done():
-            connecting.cancel()
+        kafka = await unless_stopped(stopped, _connect(settings, to))
+        if kafka is None:
             return
-        kafka = connecting.result()
         store = Store(settings.database_url, settings.namespace)
         options = Options(settings.namespace, settings.partitions, settings.breaks)
         projectors.append(Projector(kafka, store, metrics, options))
@@ -88,22 +82,8 @@ async def _connect(settings: Settings, to: KafkaConnection) -> KafkaLog:
     return kafka
 
 
-def _listen(settings: Settings) -> socket.socket | None:
-    """Bound before anything else, so that a taken port is said at once and port 0 is known."""
-    if settings.listen is None:
-        return None
-    host, port = settings.listen
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        raise InvalidOption(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
-    return listener
-
-
 def _say_ready(settings: Settings, listener: socket.socket | None) -> None:
-    where = {} if listener is None else {"listen": "{}:{}".format(*listener.getsockname()[:2])}
+    where = {} if listener is None else {"listen": address_of(listener)}
     log.info("ready", namespace=settings.namespace, partitions=settings.partitions, pid=os.getpid(), **where)
 
 

@@ -5,30 +5,22 @@ Errors:  pydantic's ValidationError and InvalidOption; main.py makes one sentenc
 Source:  CONTRACT, "The command line".
 """
 
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from events.breaks import BREAKS
-from events.options import ENVIRONMENT_PREFIX, InvalidOption, host_and_port
-from events.options import namespace as checked_namespace
+from events.options import InvalidOption, host_and_port
 from services.ledger.sabotage import BREAKS as OUR_BREAKS
 from services.readmodel.engine import database_url
+from services.starting import ServiceSettings
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, env_ignore_empty=True)
-
-    kafka: str
-    kafka_security: Path | None = None
-    namespace: Annotated[str, BeforeValidator(checked_namespace)] = "payments"
-    partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
+class Settings(ServiceSettings):
     listen: Annotated[tuple[str, int] | None, NoDecode] = None  # health and metrics; nobody listens without it
     ledger_url: str | None = None
-    dir: Path = Path(".payonce")
     breaks: Annotated[frozenset[str], NoDecode, Field(validation_alias="PAYONCE_BREAK")] = frozenset()
 
     @field_validator("listen", mode="before")

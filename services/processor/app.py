@@ -7,40 +7,24 @@ Source:  DESIGN, "The rooms": FastStream has no Kafka transactions, so its broke
          Keys, headers and cleanup policy of the topics are in `events`.
 """
 
-import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import orjson
-import uvicorn
 from faststream import FastStream
-from faststream.asgi import AsgiResponse, AsyncAPIRoute, get
-from faststream.kafka import KafkaBroker
-from faststream.specification import AsyncAPI
+from faststream.asgi import AsgiResponse, get
 
 from events.charges import ChargeEvent
 from events.commands import Command
 from events.keys import KeyRecord
 from events.replies import Reply
 from events.topics import processor_group, topic_name
+from services.application import Described, Routes, Work, application
 from services.processor.observer import Observer
 
 STOP_WITHIN_S: Final = 8.0  # a transaction in hand, then leaving the group
 
-Work = Callable[[asyncio.Event], Awaitable[None]]
 _JSON: Final = {"content-type": "application/json"}
-
-
-class Described(KafkaBroker):
-    """Topics for the AsyncAPI document; connects to nothing."""
-
-    async def start(self) -> None:
-        self.running = True
-
-    async def stop(self, *_: Any) -> None:
-        self.running = False
 
 
 def describe(namespace: str) -> Described:
@@ -67,48 +51,10 @@ def describe(namespace: str) -> Described:
 
 
 def make_app(namespace: str, work: Work, listener: socket.socket | None, observer: Observer) -> FastStream:
-    @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        stopped = asyncio.Event()
-        working = asyncio.ensure_future(work(stopped))
-        working.add_done_callback(lambda _: app.exit())
-        serving, server = None, None
-        if listener is not None:
-            server = _server(app, observer)
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            yield
-        finally:
-            stopped.set()
-            if server is not None and serving is not None:
-                server.should_exit = True
-                await serving
-            await _end(working)
-
-    specification = AsyncAPI(title="Payonce processor", version="1")
-    app = FastStream(describe(namespace), logger=None, lifespan=lifespan, specification=specification)
-    return app
+    return application(describe(namespace), "Payonce processor", work, STOP_WITHIN_S, listener, _routes(observer))
 
 
-async def _end(working: "asyncio.Future[None]") -> None:
-    """Let the worker finish; raises what it raised."""
-    done, _ = await asyncio.wait({working}, timeout=STOP_WITHIN_S)
-    if not done:
-        working.cancel()
-        await asyncio.wait({working})
-    if not working.cancelled():
-        working.result()
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: FastStream has the process's."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(app: FastStream, observer: Observer) -> _Server:
+def _routes(observer: Observer) -> Routes:
     def state(status: str, code: int) -> AsgiResponse:
         return AsgiResponse(orjson.dumps({"status": status, "partitions": _named(observer.states)}), code, _JSON)
 
@@ -127,13 +73,7 @@ def _server(app: FastStream, observer: Observer) -> _Server:
         """Prometheus metrics."""
         return AsgiResponse(observer.text(), 200, {"content-type": observer.content_type})
 
-    routes = app.as_asgi(
-        asgi_routes=[("/healthz", healthz), ("/readyz", readyz), ("/metrics", counted)],
-        asyncapi_path=AsyncAPIRoute("/docs", try_it_out_path=None),
-    )
-    return _Server(
-        uvicorn.Config(routes, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1)
-    )
+    return [("/healthz", healthz), ("/readyz", readyz), ("/metrics", counted)]
 
 
 def _named(states: dict[int, str]) -> dict[str, str]:

@@ -30,6 +30,7 @@ from services.processor.store.rocks import RocksStore, StoreBusy
 from services.processor.surroundings import RealSurroundings
 from services.processor.takeover import Refused
 from services.processor.worker import Worker
+from services.starting import address_of, listening_socket, unless_stopped, wrong_setting
 
 # A batch makes some ten thousand tuples, none of them in a cycle: looking at them every 700 costs 7 to 20 % of
 # the CPU time (docs/measurements.md). The imports never die and need no looking at.
@@ -43,15 +44,13 @@ def main() -> None:
     try:
         refuse_unknown_environment(os.environ)
         settings = Settings()
-        kafka = connection(settings.kafka, settings.kafka_security.read_text() if settings.kafka_security else None)
-        listener = _listen(settings)
+        kafka = connection(settings.kafka, settings.kafka_properties)
+        listener = listening_socket(*settings.listen) if settings.listen is not None else None
         identity = Identity.claim(settings.dir)
     except (InvalidOption, InvalidConnection, IdentityTaken) as error:
         sys.exit(_refuse(str(error), 2))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = "PAYONCE_" + "_".join(map(str, first["loc"])).upper().removeprefix("PAYONCE_")
-        sys.exit(_refuse(f"{name}: {first['msg'].removeprefix('Value error, ')}", 2))
+        sys.exit(_refuse(wrong_setting(error), 2))
     except (OSError, UnicodeDecodeError) as error:
         sys.exit(_refuse(str(error), 2))
     log.info("settings_loaded", identity=identity.name, **settings.model_dump(mode="json"))
@@ -66,14 +65,9 @@ async def _serve(settings: Settings, to: KafkaConnection, listener: socket.socke
     observer = Observer(surroundings, lambda: _say_ready(settings, listener))
 
     async def work(stopped: asyncio.Event) -> None:
-        connecting = asyncio.ensure_future(_connect(settings, to, identity))
-        stopping = asyncio.ensure_future(stopped.wait())
-        await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not connecting.done():
-            connecting.cancel()
+        kafka = await unless_stopped(stopped, _connect(settings, to, identity))
+        if kafka is None:
             return
-        kafka = connecting.result()
         store = RocksStore(settings.dir / "keys.rocksdb")
         worker = Worker(kafka, store, settings.terms, surroundings, observer)
         transactional_id = f"{settings.namespace}.processor.{identity.name}"
@@ -103,22 +97,8 @@ async def _connect(settings: Settings, to: KafkaConnection, identity: Identity) 
     return kafka
 
 
-def _listen(settings: Settings) -> socket.socket | None:
-    """Bound before anything else, so that a taken port is said at once and port 0 is known."""
-    if settings.listen is None:
-        return None
-    host, port = settings.listen
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        raise InvalidOption(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
-    return listener
-
-
 def _say_ready(settings: Settings, listener: socket.socket | None) -> None:
-    where = {} if listener is None else {"listen": "{}:{}".format(*listener.getsockname()[:2])}
+    where = {} if listener is None else {"listen": address_of(listener)}
     log.info(
         "ready",
         namespace=settings.namespace,

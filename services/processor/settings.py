@@ -6,32 +6,24 @@ Errors:  pydantic's ValidationError and InvalidOption; main.py makes one sentenc
 Source:  CONTRACT, "The command line".
 """
 
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
 
 from events.breaks import BREAKS
 from events.guarantees import Guarantee
-from events.options import ENVIRONMENT_PREFIX, InvalidOption, duration_ms, host_and_port
-from events.options import namespace as checked_namespace
+from events.options import InvalidOption, duration_ms, host_and_port
 from services.processor.terms import Terms
+from services.starting import ServiceSettings
 
 OUR_BREAKS = frozenset(BREAKS) - {"skip-posting", "unbalanced-entry"}
 
 
-class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, env_ignore_empty=True)
-
-    kafka: str
-    kafka_security: Path | None = None
-    namespace: Annotated[str, BeforeValidator(checked_namespace)] = "payments"
-    partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
+class Settings(ServiceSettings):
     guarantee: Guarantee = Guarantee.EXACTLY_ONCE
     key_ttl: Annotated[int, NoDecode] = duration_ms("24h")
     listen: Annotated[tuple[str, int] | None, NoDecode] = None  # health and metrics; nobody listens without it
-    dir: Path = Path(".payonce")
     breaks: Annotated[frozenset[str], NoDecode, Field(validation_alias="PAYONCE_BREAK")] = frozenset()
 
     @field_validator("key_ttl", mode="before")
