@@ -26,7 +26,7 @@ from services.gateway.metrics import Metrics
 from services.gateway.operations import Operations
 from services.gateway.server import make_server
 from services.gateway.settings import Settings
-from services.kafka.errors import KafkaFailure
+from services.kafka.errors import KafkaFailure, Unfit
 from services.starting import address_of, listening_socket, wrong_setting
 
 _log = structlog.get_logger()
@@ -89,7 +89,7 @@ async def _serve(settings: Settings, to: KafkaConnection, credentials: Credentia
     outcome, _ = await asyncio.gather(working, stopping, return_exceptions=True)
     await gateway.close()
     if isinstance(outcome, KafkaFailure):
-        return _refuse(str(outcome), 1)
+        return _refuse(str(outcome), 2 if isinstance(outcome, Unfit) else 1)
     if isinstance(outcome, Exception):
         raise outcome
     _log.info("stopped")

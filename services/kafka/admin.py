@@ -2,7 +2,7 @@
 
 In:      a namespace and its number of partitions.
 Out:     nothing; afterwards every topic is there, with a leader for each partition.
-Errors:  Fatal, one sentence each; Retriable when the cluster does not get ready in time.
+Errors:  Unfit, one sentence each; Retriable when the cluster does not get ready in time.
 Source:  CONTRACT, "The log"; events.topics.
 """
 
@@ -21,7 +21,7 @@ from kio.static.primitive import i8, i16, i32, i32Timedelta
 from events.topics import TOPICS, Topic, topic_name
 from services.kafka.cluster import ASKING_MS, Cluster
 from services.kafka.codes import Code, Request, failure
-from services.kafka.errors import Fatal, Retriable
+from services.kafka.errors import Retriable, Unfit
 from services.kafka.patience import ask_again
 
 log = structlog.get_logger(__name__)
@@ -59,11 +59,11 @@ async def require_transactions(cluster: Cluster) -> None:
 
     answer = await ask_again(ask, ASKING_MS, "the features of the cluster")
     if answer is None:
-        raise Fatal(f"{too_old}.")
+        raise Unfit(f"{too_old}.")
     features = {feature.name: int(feature.max_version_level) for feature in answer.finalized_features}
     level = features.get("transaction.version", 0)
     if level < 2:
-        raise Fatal(f"{too_old}, and this one is set to transaction.version {level} (kafka-features.sh upgrades it).")
+        raise Unfit(f"{too_old}, and this one is set to transaction.version {level} (kafka-features.sh upgrades it).")
 
 
 async def _partition_counts(cluster: Cluster, names: list[str]) -> dict[str, int | None]:
@@ -114,7 +114,7 @@ async def _await_leaders(cluster: Cluster, names: list[str], partitions: int) ->
             if topic.error_code != Code.none:
                 raise failure(topic.error_code, Request.OTHER, f"topic {name}")
             if len(topic.partitions) != partitions:
-                raise Fatal(
+                raise Unfit(
                     f"Topic {name} has {len(topic.partitions)} partitions and not {partitions}:"
                     f" a namespace keeps the number it was created with."
                 )
@@ -145,7 +145,7 @@ async def _check_settings(cluster: Cluster, names: dict[str, Topic]) -> None:
     for name, topic in names.items():
         for setting, wanted in topic.required.items():
             if found[name].get(setting) != wanted:
-                raise Fatal(
+                raise Unfit(
                     f"Topic {name} has {setting}={found[name].get(setting)} and needs {wanted}:"
                     f" set it with kafka-configs.sh or choose another namespace."
                 )

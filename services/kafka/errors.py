@@ -10,6 +10,7 @@ KafkaFailure
 ├── Indefinite        no answer: it may have happened; `Writer.recover`, take over again, let the log tell
 ├── Fenced            another process has this identity: exit with code 4, do not restart
 └── Fatal             configuration, authorization, version: one sentence, then stop
+    └── Unfit              the topics or the cluster are not what we were told: another start would say the same
 """
 
 
@@ -48,3 +49,6 @@ class Fenced(KafkaFailure): ...
 
 
 class Fatal(KafkaFailure): ...
+
+
+class Unfit(Fatal): ...

@@ -19,7 +19,7 @@ from events.options import InvalidOption, refuse_unknown_environment
 from events.topics import ledger_group
 from services import logs
 from services.kafka.admin import ensure_topics
-from services.kafka.errors import KafkaFailure
+from services.kafka.errors import KafkaFailure, Unfit
 from services.kafka.kafka_log import KafkaLog
 from services.ledger.app import make_app
 from services.ledger.metrics import Metrics
@@ -70,6 +70,8 @@ async def _serve(settings: Settings, to: KafkaConnection, listener: socket.socke
     app = make_app(settings.namespace, work, listener, metrics, lambda: any(each.ready for each in projectors))
     try:
         await app.run()
+    except Unfit as error:
+        return _refuse(str(error), 2)
     except (KafkaFailure, StoreLost, Moved, Refused) as error:
         return _refuse(str(error), 1)
     log.info("stopped")

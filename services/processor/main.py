@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from events.connection import InvalidConnection, KafkaConnection, connection
 from events.options import InvalidOption, refuse_unknown_environment
 from services import logs
-from services.kafka.errors import Fenced, KafkaFailure
+from services.kafka.errors import Fenced, KafkaFailure, Unfit
 from services.kafka.kafka_log import KafkaLog
 from services.processor.app import make_app
 from services.processor.identity import Identity, IdentityTaken
@@ -85,6 +85,8 @@ async def _serve(settings: Settings, to: KafkaConnection, listener: socket.socke
         return _refuse(f"Another process has taken this one's identity; it must not be started again. ({error})", 4)
     except Refused as error:
         return _refuse(str(error), 2 if error.usage else 1)
+    except Unfit as error:
+        return _refuse(str(error), 2)
     except (KafkaFailure, StoreBusy) as error:
         return _refuse(str(error), 1)
     log.info("stopped")

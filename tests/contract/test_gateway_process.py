@@ -90,11 +90,11 @@ def answers(url: str) -> bool:
 
 
 def test_another_number_of_partitions_is_refused(kafka: EmbeddedBroker, namespace: str, tmp_path: Path) -> None:
-    """Exit code 1 and one sentence."""
+    """Exit code 2, so that nobody starts it again, and one sentence."""
     with world(kafka, namespace, tmp_path, with_services=False) as made:
         wrong = made.environment | {"PAYONCE_PARTITIONS": "3"}
         with service("gateway", tmp_path / "wrong", wrong, ready=False) as gateway:
-            assert gateway.wait_exit() == 1
+            assert gateway.wait_exit() == 2
             assert topic_name(namespace, "commands").partition(".")[0] in gateway.logged("gateway_refused")[0]["why"]
 
 
