@@ -32,12 +32,13 @@ from kio.static.protocol import RequestPayload, ResponsePayload
 from services.kafka.appender import Appender
 from services.kafka.cluster import ASKING_MS, Cluster, CoordinatorOf
 from services.kafka.codes import Code, Kind, Request, failure, kind
-from services.kafka.errors import Abortable, Indefinite, KafkaFailure, NotMember, Retriable, StaleGeneration
+from services.kafka.errors import Abortable, Fenced, Indefinite, KafkaFailure, NotMember, Retriable, StaleGeneration
 from services.kafka.patience import Patience
 from services.kafka.port import Assignment, Outgoing, TopicPartition
 
 R = TypeVar("R", bound=ResponsePayload)
 
+UNHEARD_MAX: Final = 2  # an EndTxn and the InitProducerId after it; more lost answers than that are not guessed at
 _END_AGAIN: Final = (
     Code.concurrent_transactions,
     Code.coordinator_load_in_progress,
@@ -65,6 +66,7 @@ class TransactionalWriter:
         self._state = _State.NEW
         self._producer_id, self._epoch = -1, -1
         self._carries_offsets = False
+        self._unheard = 0  # bumps of the epoch that may have happened without our hearing of them
 
     async def start(self) -> None:
         await self._init_producer_id(-1, -1)
@@ -125,29 +127,44 @@ class TransactionalWriter:
             raise
 
     async def _init_producer_id(self, producer_id: int, epoch: int) -> None:
-        request = InitProducerIdRequest(
+        patience = Patience(ASKING_MS)
+        guessed = 0
+        while True:
+            trouble: KafkaFailure
+            try:
+                # Asked twice it is the same question: the coordinator knows the epoch before the last one.
+                answer = await self._call(self._init_request(producer_id, epoch + guessed), InitProducerIdResponse)
+                if answer.error_code == Code.none:
+                    self._adopt(int(answer.producer_id), int(answer.producer_epoch))
+                    return
+                trouble = self._refusal(answer.error_code, Request.INIT_PRODUCER_ID)
+            except Retriable as error:
+                trouble = error
+            except Indefinite as error:
+                self._not_heard()
+                trouble = error
+            except Fenced:
+                # One that was killed and came back has forgotten the epoch before the last one: ours, if an answer
+                # with a newer one was lost. A successor would have made the epoch move on beyond what was lost.
+                if epoch < 0 or guessed >= self._unheard:
+                    raise
+                guessed += 1
+                continue
+            if patience.spent:
+                raise Retriable(f"no producer id within {ASKING_MS / 1000:g} s: {trouble}", code=trouble.code)
+            await patience.pause()
+
+    def _init_request(self, producer_id: int, epoch: int) -> InitProducerIdRequest:
+        return InitProducerIdRequest(
             transactional_id=TransactionalId(self._transactional_id),
             transaction_timeout=i32Timedelta.parse(timedelta(milliseconds=self._timeout_ms)),
             producer_id=ProducerId(producer_id),
             producer_epoch=i16(epoch),
         )
-        patience = Patience(ASKING_MS)
-        while True:
-            trouble: KafkaFailure
-            try:
-                # Asked twice it is the same question: the epoch before the last one is known to the
-                # coordinator.
-                answer = await self._call(request, InitProducerIdResponse)
-            except (Retriable, Indefinite) as error:
-                trouble = error
-            else:
-                if answer.error_code == Code.none:
-                    self._adopt(int(answer.producer_id), int(answer.producer_epoch))
-                    return
-                trouble = self._refusal(answer.error_code, Request.INIT_PRODUCER_ID)
-            if patience.spent:
-                raise Retriable(f"no producer id within {ASKING_MS / 1000:g} s: {trouble}", code=trouble.code)
-            await patience.pause()
+
+    def _not_heard(self) -> None:
+        """A request that moves the epoch got no answer: it may have moved by one more."""
+        self._unheard = min(self._unheard + 1, UNHEARD_MAX)
 
     async def _send_offsets(self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment) -> None:
         request = TxnOffsetCommitRequest(
@@ -202,6 +219,9 @@ class TransactionalWriter:
                 answer = await self._call(request, EndTxnResponse)
             except Retriable as error:
                 trouble: KafkaFailure = error  # nothing was sent
+            except Indefinite:
+                self._not_heard()
+                raise
             else:
                 if answer.error_code == Code.none:
                     self._adopt(int(answer.producer_id), int(answer.producer_epoch))
@@ -218,6 +238,7 @@ class TransactionalWriter:
         self._appender.begin(producer_id, epoch)
         self._state = _State.READY
         self._carries_offsets = False
+        self._unheard = 0
 
     async def _call(self, request: RequestPayload, response_type: type[R]) -> R:
         return await self._cluster.call_coordinator(

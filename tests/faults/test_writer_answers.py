@@ -208,3 +208,24 @@ def _codes(answer: object) -> set[int]:
     topics = getattr(answer, "responses", None) or getattr(answer, "topics", ())
     partitions = [one for topic in topics for one in getattr(topic, "partition_responses", None) or topic.partitions]
     return {int(one.error_code) for one in partitions}
+
+
+@pytest.mark.parametrize("lost", [("EndTxn",), ("EndTxn", "InitProducerId")])
+async def test_a_coordinator_that_forgot_the_last_epoch_fences_nobody(
+    world: KafkaWorld, out: TopicPartition, member: Assignment, proxied_kafka: ProxiedBroker, lost: tuple[str, ...]
+) -> None:
+    """An answer lost, then the broker killed: the new one knows the epoch we never heard of, and no other."""
+    writer = await world.writer()
+    await transact(writer, world, member, {out: records("1")}, {0: 1})
+    world.proxy.add(Rule(Act.LOSE_ANSWER, "EndTxn", WRITER))
+    with pytest.raises(Indefinite):
+        await transact(writer, world, member, {out: records("2")}, {0: 2})
+    recovering = None
+    if "InitProducerId" in lost:
+        rule = world.proxy.add(Rule(Act.LOSE_ANSWER, "InitProducerId", WRITER))
+        recovering = asyncio.create_task(writer.recover())
+        await asyncio.wait_for(rule.bitten.wait(), 10)
+    proxied_kafka.broker.kill()
+    await asyncio.to_thread(proxied_kafka.broker.restart)
+    await (recovering or writer.recover())
+    assert await world.values(out) == [b"1", b"2"]
