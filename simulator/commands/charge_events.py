@@ -7,7 +7,9 @@ Source:  CONTRACT, "The log", `charges`.
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Annotated
+import os
+import signal
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
     from simulator.commands.running import Target
+
+EXIT_INTERRUPTED: Final = 130
 
 app = typer.Typer(help="Look at charge events.", no_args_is_help=True)
 
@@ -37,8 +41,16 @@ def tail(
     """
     from simulator.commands.running import find_target  # noqa: PLC0415  not for --help
 
-    asyncio.run(_tail(find_target(given), count, follow=follow, as_json=given.json))
+    target = find_target(given)
+    # A reader of no group has nothing to finish, and a cancellation can get lost in the client it waits in.
+    signal.signal(signal.SIGINT, _leave)
+    asyncio.run(_tail(target, count, follow=follow, as_json=given.json))
     return 0
+
+
+def _leave(_number: int, _frame: object) -> None:
+    os.write(2, b"Interrupted.\n")
+    os._exit(EXIT_INTERRUPTED)
 
 
 async def _tail(target: "Target", count: int, *, follow: bool, as_json: bool) -> None:
