@@ -5,22 +5,14 @@ Units:   amounts in minor units; `created_at` and `occurred_at` in Unix millisec
 Source:  CONTRACT, "HTTP" (resources) and "The log" (`charges`).
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from events.commands import PaymentMethod
+from events.charge_events import CHARGE_EVENTS, ChargeStatus, EventName
+from events.event_examples import example_record
 from events.money import Amount, Currency, Total
-
-ChargeStatus = Literal["authorized", "succeeded", "captured", "voided", "partially_refunded", "refunded", "declined"]
-EventType = Literal[
-    "charge.succeeded",
-    "charge.authorized",
-    "charge.captured",
-    "charge.voided",
-    "charge.declined",
-    "charge.refunded",
-]
+from events.payment_methods import PaymentMethod
 
 
 class _Value(BaseModel):
@@ -57,14 +49,16 @@ class Refund(_Value):
 
 class ChargeEventData(_Value):
     charge: Charge
-    refund: Refund | None = Field(default=None, description="only present in charge.refunded")
+    refund: Refund | None = Field(default=None, description="only present where money went back")
 
 
 class ChargeEvent(_Value):
     """The value of a record in `charges`: one fact, and the whole charge after it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [example_record(kind) for kind in CHARGE_EVENTS]})
+
     event_id: Annotated[str, Field(pattern=r"^evt_[0-9a-f]{32}$")]
-    type: EventType
+    type: EventName
     charge_id: str
     merchant_id: str
     amount: Annotated[Amount, Field(description="what this event moves, holds, releases or was refused")]
@@ -76,7 +70,7 @@ class ChargeEvent(_Value):
     data: ChargeEventData
 
 
-CLOUD_EVENTS_VERSION = b"1.0"
+CLOUD_EVENTS_VERSION: Final = b"1.0"
 
 
 def cloud_event_headers(

@@ -17,8 +17,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from events.canonical import InvalidJson, canonical, parse
-from events.commands import COMMAND_BYTES_MAX, PAYLOADS, InvalidPayload, validate_payload
+from events.commands import COMMAND_BYTES_MAX, InvalidPayload, validate_payload
 from events.identifiers import is_command_id, is_idempotency_key, is_merchant_id
+from events.operations import BY_NAME
 from events.partitioner import partition_of
 
 Headers = Sequence[tuple[str, bytes]]
@@ -150,7 +151,7 @@ def _envelope_complaint(command: dict[str, Any]) -> str | None:
     if not isinstance(command_id, str) or not is_command_id(command_id):
         return "The command_id must be a UUID in lower case."
     operation = command.get("type")
-    if not isinstance(operation, str) or operation not in PAYLOADS:
+    if not isinstance(operation, str) or operation not in BY_NAME:
         return "The type is not an operation of this system."
     if "idempotency_key" not in command:
         return "The member idempotency_key is required; null means none."

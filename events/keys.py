@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from events.commands import Operation
+from events.operations import OperationName
 
 
 class _Value(BaseModel):
@@ -20,7 +20,7 @@ class KeyRecord(_Value):
 
     merchant_id: str
     idempotency_key: str | None
-    operation: Operation
+    operation: OperationName
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     status: int
     body: Annotated[str, Field(description="the exact answer text (RFC 8785 form)")]
@@ -52,7 +52,7 @@ class KeyLife(_Value):
     object: Literal["idempotency_key"] = "idempotency_key"
     key: str
     state: Literal["in_flight", "completed", "expired"]
-    operation: Operation
+    operation: OperationName
     fingerprint: str | None
     status: int | None
     body: str | None

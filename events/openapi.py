@@ -13,10 +13,13 @@ from typing import Any, Final
 
 from pydantic.json_schema import models_json_schema
 
+from events.charge_events import CHARGE_EVENTS
+from events.charge_events.base import Answers
 from events.charges import Charge, Refund
 from events.codes import CODES
-from events.commands import PAYLOADS
 from events.keys import KeyLife
+from events.operations import OPERATIONS
+from events.operations.base import Operation
 
 _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
@@ -59,7 +62,7 @@ def document() -> dict[str, Any]:
             ),
         },
         "security": [{"api_key": []}],
-        "paths": {**_payments(), **_reads(), **_operations()},
+        "paths": _paths(),
         "components": {
             "securitySchemes": {"api_key": {"type": "http", "scheme": "bearer"}},
             "schemas": {**_payloads(), **_resources(), **_problems()},
@@ -70,75 +73,72 @@ def document() -> dict[str, Any]:
 # -- paths -------------------------------------------------------------------------------------------------
 
 
-def _payments() -> dict[str, Any]:
+def _paths() -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for path, call in (*_payments(), *_reads(), *_of_the_gateway()):
+        paths.setdefault(path, {}).update(call)
+    return paths
+
+
+def _payments() -> Iterator[tuple[str, dict[str, Any]]]:
+    for operation in OPERATIONS:
+        yield operation.path, {"post": _post(operation)}
+
+
+def _reads() -> Iterator[tuple[str, dict[str, Any]]]:
+    listing = [
+        _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
+        _query("starting_after", {"type": "string"}, "The id of the last charge seen."),
+    ]
+    yield "/v1/charges", _get("list_charges", "List charges, newest first", "ChargeList", listing)
+    yield "/v1/charges/{charge_id}", _get("get_charge", "Get a charge", "Charge", [_path("charge_id")])
+    yield "/v1/balance", _get("get_balance", "Balances per currency", "Balance", [], errors=_OF_A_READ)
+    life = _get("get_idempotency_key", "The life of an idempotency key", "KeyLife", [_path("key")])
+    yield "/v1/idempotency-keys/{key}", life
+
+
+def _of_the_gateway() -> Iterator[tuple[str, dict[str, Any]]]:
+    status = {"$ref": "#/components/schemas/Status"}
+    yield "/healthz", _open("healthz", "Is the process alive?", _JSON, status)
+    yield "/readyz", _open("readyz", "Can it serve?", _JSON, status, (400, 503))
+    yield "/metrics", _open("metrics", "Prometheus metrics", "text/plain", {"type": "string"})
+    yield "/docs", _open("docs", "This document as a page", "text/html", {"type": "string"})
+    yield "/openapi.json", _open("openapi", "This document", _JSON, {"type": "object"})
+
+
+def _post(operation: Operation) -> dict[str, Any]:
+    """The call of an operation; what it may answer is what the events it may cause are answered with."""
+    fresh: dict[str, Any] = {}
+    more = {*_REFUSED_FIRST, *_BY_THE_LOG} if operation.begins else {*_REFUSED_FIRST, *_BY_THE_LOG, 404}
+    for kind in (kind for kind in CHARGE_EVENTS if kind.cause is operation):
+        if kind.answers is Answers.DECLINE:
+            more.add(kind.answer_status)
+        else:
+            fresh[str(kind.answer_status)] = _fresh(kind.answer_status, kind.answers.capitalize())
+    needs_body = any(
+        field.is_required() for name, field in operation.payload.model_fields.items() if name != "charge_id"
+    )
     return {
-        "/v1/charges": {
-            "post": _post("create_charge", "Create a charge", "CreateCharge", 201, "Charge", (402,)),
-            "get": _get(
-                "list_charges",
-                "List charges, newest first",
-                "ChargeList",
-                [
-                    _query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}),
-                    _query("starting_after", {"type": "string"}, "The id of the last charge seen."),
-                ],
-            ),
+        "operationId": operation.call,
+        "summary": operation.summary,
+        "parameters": [_key_header()] if operation.begins else [_path("charge_id"), _key_header()],
+        "requestBody": {
+            "required": needs_body,
+            "content": {_JSON: {"schema": _ref(operation.payload.__name__)}},
         },
-        "/v1/charges/{charge_id}": {
-            "get": _get("get_charge", "Get a charge", "Charge", [_path("charge_id")]),
-        },
-        "/v1/charges/{charge_id}/capture": {
-            "post": _post("capture_charge", "Capture an authorized charge", "CaptureCharge", 200, "Charge"),
-        },
-        "/v1/charges/{charge_id}/void": {
-            "post": _post("void_charge", "Release an authorization", "VoidCharge", 200, "Charge"),
-        },
-        "/v1/charges/{charge_id}/refunds": {
-            "post": _post("create_refund", "Refund a charge", "CreateRefund", 201, "Refund"),
-        },
+        "responses": {**fresh, **_errors(sorted(more))},
     }
 
 
-def _reads() -> dict[str, Any]:
-    return {
-        "/v1/balance": {
-            "get": _get("get_balance", "Balances per currency", "Balance", [], errors=_OF_A_READ),
-        },
-        "/v1/idempotency-keys/{key}": {
-            "get": _get("get_idempotency_key", "The life of an idempotency key", "KeyLife", [_path("key")]),
-        },
-    }
-
-
-def _operations() -> dict[str, Any]:
-    return {
-        "/healthz": _open("healthz", "Is the process alive?", _JSON, {"$ref": "#/components/schemas/Status"}),
-        "/readyz": _open("readyz", "Can it serve?", _JSON, {"$ref": "#/components/schemas/Status"}, (400, 503)),
-        "/metrics": _open("metrics", "Prometheus metrics", "text/plain", {"type": "string"}),
-        "/docs": _open("docs", "This document as a page", "text/html", {"type": "string"}),
-        "/openapi.json": _open("openapi", "This document", _JSON, {"type": "object"}),
-    }
-
-
-def _post(
-    name: str, summary: str, payload: str, status: int, resource: str, more: tuple[int, ...] = (404,)
-) -> dict[str, Any]:
-    needs_body = name == "create_charge"
-    fresh = _answer(status, "The answer of the command that was executed, or its replay.", resource)
-    fresh["headers"] = {
+def _fresh(status: int, resource: str) -> dict[str, Any]:
+    answer = _answer(status, "The answer of the command that was executed, or its replay.", resource)
+    answer["headers"] = {
         "Idempotent-Replayed": {
             "description": "`true` on every answer but that of the executing command.",
             "schema": {"const": "true"},
         }
     }
-    errors = sorted((*_REFUSED_FIRST, *more, *_BY_THE_LOG))
-    return {
-        "operationId": name,
-        "summary": summary,
-        "parameters": [_key_header()] if needs_body else [_path("charge_id"), _key_header()],
-        "requestBody": {"required": needs_body, "content": {_JSON: {"schema": _ref(payload)}}},
-        "responses": {str(status): fresh, **_errors(errors)},
-    }
+    return answer
 
 
 def _get(
@@ -148,13 +148,14 @@ def _get(
     parameters: list[dict[str, Any]],
     errors: tuple[int, ...] = (*_OF_A_READ, 404),
 ) -> dict[str, Any]:
-    return {
+    call = {
         "operationId": name,
         "summary": summary,
         "description": "Shows the effect of every answer given before it.",
         "parameters": parameters,
         "responses": {"200": _answer(200, "As the ledger has it.", resource), **_errors(sorted(errors))},
     }
+    return {"get": call}
 
 
 def _open(
@@ -231,7 +232,8 @@ def _ref(name: str) -> dict[str, Any]:
 def _payloads() -> dict[str, Any]:
     """Request bodies: the payloads without what the path adds, and without U+0000 in any text."""
     _, generated = models_json_schema(
-        [(model, "validation") for model in PAYLOADS.values()], ref_template="#/components/schemas/{model}"
+        [(operation.payload, "validation") for operation in OPERATIONS],
+        ref_template="#/components/schemas/{model}",
     )
     schemas: dict[str, Any] = generated["$defs"]
     for schema in schemas.values():

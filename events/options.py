@@ -55,7 +55,7 @@ OPTIONS: Final[dict[str, Option]] = {
             "enforcement",
             "strict",
             "strict|optional",
-            "Whether a call without a key is refused; per operation: strict,charge.void=optional.",
+            "Whether a call without a key is refused; per operation: strict,OPERATION=optional.",
         ),
         Option(
             "in-flight",

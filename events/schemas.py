@@ -1,6 +1,7 @@
-"""JSON Schemas of everything the contract says, made from the models: `python -m events.schemas docs/events`.
+"""All that is published of the contract, made from models and declarations: `python -m events.schemas docs/events`.
 
-Out:     one file a model, and asyncapi.json; a test fails when the committed ones are stale.
+Out:     a JSON Schema for each model, asyncapi.json, and charge-events.md; a test fails when the committed ones are
+         stale.
 """
 
 import json
@@ -12,28 +13,27 @@ from pydantic import BaseModel
 
 from events.asyncapi import asyncapi
 from events.charges import Charge, ChargeEvent, Refund
-from events.commands import CaptureCharge, Command, CreateCharge, CreateRefund, VoidCharge
+from events.commands import Command
+from events.event_page import event_page
 from events.keys import KeyLife, KeyRecord, PositionRecord
+from events.operations import OPERATIONS
 from events.replies import Reply
 
 MODELS: tuple[type[BaseModel], ...] = (
-    CaptureCharge,
     Charge,
     ChargeEvent,
     Command,
-    CreateCharge,
-    CreateRefund,
     KeyLife,
     KeyRecord,
     PositionRecord,
     Refund,
     Reply,
-    VoidCharge,
+    *(operation.payload for operation in OPERATIONS),
 )
 
 
-def schemas() -> dict[str, dict[str, Any]]:
-    """File name to document."""
+def published() -> dict[str, str]:
+    """File name to text."""
     documents = {
         f"{model.__name__}.schema.json": {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -41,18 +41,21 @@ def schemas() -> dict[str, dict[str, Any]]:
         }
         for model in MODELS
     }
-    return {**documents, "asyncapi.json": asyncapi()}
+    return {
+        **{name: _written(document) for name, document in documents.items()},
+        "asyncapi.json": _written(asyncapi()),
+        "charge-events.md": event_page(),
+    }
 
 
-def written(document: dict[str, Any]) -> str:
-    """A document as it stands in its file."""
+def _written(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, document in schemas().items():
-        (folder / name).write_text(written(document), encoding="utf-8")
+    for name, text in published().items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

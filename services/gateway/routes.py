@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
+from events.operations import OPERATIONS
+
 _PARAMETER: Final = None  # stands in a pattern for one segment of any text
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
@@ -32,11 +34,12 @@ class Match:
     parameter: str  # the one path parameter, decoded; empty where the route has none
 
 
+def _pattern(path: str) -> tuple[str | None, ...]:
+    return tuple(_PARAMETER if part == "{charge_id}" else part for part in path.removeprefix("/").split("/"))
+
+
 ROUTES: Final = (
-    Route("create_charge", "POST", ("v1", "charges"), operation="charge.create"),
-    Route("capture_charge", "POST", ("v1", "charges", _PARAMETER, "capture"), operation="charge.capture"),
-    Route("void_charge", "POST", ("v1", "charges", _PARAMETER, "void"), operation="charge.void"),
-    Route("create_refund", "POST", ("v1", "charges", _PARAMETER, "refunds"), operation="refund.create"),
+    *(Route(operation.call, "POST", _pattern(operation.path), operation=operation.name) for operation in OPERATIONS),
     Route("list_charges", "GET", ("v1", "charges"), query=frozenset({"limit", "starting_after"})),
     Route("get_charge", "GET", ("v1", "charges", _PARAMETER)),
     Route("get_balance", "GET", ("v1", "balance")),

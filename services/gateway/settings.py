@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from events.commands import OPERATIONS
+from events.operations import BY_NAME
 from events.options import InvalidOption, duration_ms, host_and_port
 from services.readmodel.engine import database_url
 from services.starting import ServiceSettings
@@ -28,13 +28,11 @@ def key_required(text: str) -> dict[str, bool]:
     default, *exceptions = [part.strip() for part in text.split(",")]
     if default not in _ENFORCEMENTS:
         raise InvalidOption(f"The enforcement {default!r} is neither strict nor optional.")
-    required = dict.fromkeys(OPERATIONS, _ENFORCEMENTS[default])
+    required = dict.fromkeys(BY_NAME, _ENFORCEMENTS[default])
     for exception in exceptions:
         operation, _, value = exception.partition("=")
         if operation not in required or value not in _ENFORCEMENTS:
-            raise InvalidOption(
-                f"{exception!r} is not OPERATION=strict|optional; operations are {', '.join(OPERATIONS)}."
-            )
+            raise InvalidOption(f"{exception!r} is not OPERATION=strict|optional; operations are {', '.join(BY_NAME)}.")
         required[operation] = _ENFORCEMENTS[value]
     return required
 

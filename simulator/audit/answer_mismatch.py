@@ -20,6 +20,7 @@ import orjson
 
 from simulator.audit import rules
 from simulator.audit.clients import Attempt
+from simulator.audit.declared import BEGINNING, CAUSED_BY
 from simulator.audit.evidence import Evidence
 from simulator.audit.expected import COMMAND_EXPIRED, Expected, Recomputation
 from simulator.audit.finding import Finding
@@ -71,14 +72,14 @@ def _events(evidence: Evidence) -> Iterator[Finding]:
 def _wrong_member(command: Command, event: Event) -> str:
     if not command.readable:
         return "the command cannot be executed at all"
-    if event.type not in rules.EVENTS_OF[command.operation]:
+    if event.type not in (kind.name for kind in CAUSED_BY[command.operation]):
         return f"its type is {event.type}"
     if event.event_id != rules.derived("evt", *command.identity):
         return f"its event_id is {event.event_id}"
     if event.idempotency_key != command.idempotency_key:
         return f"its idempotency_key is {event.idempotency_key}"
     payload = command.payload
-    if command.operation == rules.CREATE:
+    if command.operation in BEGINNING:
         meant = rules.execute(
             command.operation, payload, command.merchant_id, command.command_id, event.occurred_at, None
         )

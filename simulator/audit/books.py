@@ -1,7 +1,7 @@
 """The ledger as the auditor is given it, and the sums it should have come to.
 
 In:      entries, postings, balances and positions out of the ledger's database (`simulator.ledger_reader`).
-Out:     `Books`; `fold`: balances recomputed from charge events.
+Out:     `Books`; `postings`: how each event must be booked; `fold`: balances recomputed from charge events.
 Units:   minor units; a debit is positive, a credit negative. `positions` are next offsets of `charges`.
 Source:  CONTRACT, "Balance". Every event record is booked: below exactly-once an event_id may repeat, and
          counts again.
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from simulator.audit.declared import EVENTS, Of
 from simulator.audit.records import Event
 
 
@@ -44,21 +45,30 @@ class Books:
     balances: dict[tuple[str, str], Balance] = field(default_factory=dict)  # merchant, currency
 
 
+def postings(event: Event) -> list[tuple[str, str, int]]:
+    """Account, currency and amount of every line that the event must be booked with."""
+    kind = EVENTS.get(event.type)
+    lines = []
+    for move in kind.moves if kind else ():
+        amount = event.amount if move.of is Of.EVENT else int(event.charge["amount"])
+        lines += [(move.debit, event.currency, amount), (move.credit, event.currency, -amount)]
+    return lines
+
+
 def effect(event: Event) -> Balance:
     """What one event does to its merchant's balance."""
-    amount = event.amount
-    match event.type:
-        case "charge.succeeded":
-            return Balance(0, amount, 0, amount)
-        case "charge.authorized":
-            return Balance(amount, 0, 0, 0)
-        case "charge.captured":  # the whole hold goes: what was not captured is released
-            return Balance(-int(event.charge["amount"]), amount, 0, amount)
-        case "charge.voided":
-            return Balance(-amount, 0, 0, 0)
-        case "charge.refunded":
-            return Balance(0, 0, amount, -amount)
-    return Balance()
+    authorized = captured = refunded = paid = 0
+    for account, _, amount in postings(event):
+        match account:
+            case "authorizations":  # credited with each hold
+                authorized -= amount
+            case "captures":
+                captured -= amount
+            case "refunds":
+                refunded += amount
+            case "customer_payments":
+                paid += amount
+    return Balance(authorized, captured, refunded, paid)
 
 
 def fold(events: Iterable[Event]) -> dict[tuple[str, str], Balance]:

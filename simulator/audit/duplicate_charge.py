@@ -1,10 +1,10 @@
 """duplicate_charge: one intent of a customer was executed more than once.
 
-Is:      a second charge.succeeded or charge.authorized, capture, void or refund for what the customer meant
+Is:      a second charge, hold, capture, void, refund or whatever else for what the customer meant
          to do once. Cause client_retry: another command (the customer's retry) was executed too. Cause
          rewind: the same command was executed again after offsets were moved back over it. Cause
          crash_redelivery: the same command was executed again otherwise.
-Is not:  a decline and then a success (only one moved money); a capture after its authorization (two intents);
+Is not:  a decline and then a success (only one did anything); a capture after its authorization (two intents);
          equal purchases of one customer (two intents); a replayed answer; without a history, a key used again
          after its life.
 Money:   what every execution beyond the first took, held or gave back; a void is worth nothing.
@@ -24,7 +24,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         if len(events) < 2:
             continue
         executed = sorted(
-            (event for event in events if event.moves_money),
+            (event for event in events if event.executed),
             key=lambda event: (event.timestamp, event.partition, event.offset),
         )
         seen = {executed[0].identity} if executed else set()

@@ -20,6 +20,7 @@ import orjson
 
 from simulator.audit import log, rules
 from simulator.audit.clients import Clients
+from simulator.audit.declared import BEGINNING
 from simulator.audit.records import Command, Event, KeyRecord, Position, Reply
 
 DEFAULT_KEY_TTL_MS = 24 * 3600 * 1000
@@ -305,10 +306,10 @@ def _intent_of(
     command: Command, clients: Clients, prints: dict[str, str], keyless: dict[tuple[str, str], list[str]]
 ) -> str | None:
     payload: Any = command.payload
-    if command.operation == rules.CREATE and isinstance(payload, dict):
+    if command.operation in BEGINNING and isinstance(payload, dict):
         named = (payload.get("metadata") or {}).get("intent") if isinstance(payload.get("metadata"), dict) else None
         intent = clients.intents.get(named) if isinstance(named, str) else None
-        if intent is not None and intent.merchant_id == command.merchant_id and intent.operation == rules.CREATE:
+        if intent is not None and intent.merchant_id == command.merchant_id and intent.operation in BEGINNING:
             return intent.name
     if command.idempotency_key is None:
         candidates = keyless.get((command.merchant_id, command.fingerprint), [])

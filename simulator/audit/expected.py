@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from simulator.audit import rules
+from simulator.audit.declared import BEGINNING, shuts
 from simulator.audit.evidence import Evidence, Identity
 from simulator.audit.records import Command, Event, Reply
 
@@ -56,11 +57,10 @@ class Expected:
         outcome = self.outcome
         if outcome is None or outcome.event is None:
             return False
-        refund = outcome.body if outcome.event == "charge.refunded" else None
         return (
             (event.type, event.amount, event.currency) == (outcome.event, outcome.amount, outcome.currency)
             and event.charge == outcome.charge
-            and event.refund == refund
+            and event.refund == outcome.refund
             and event.sequence == self.sequence
         )
 
@@ -113,7 +113,7 @@ class Recomputation:
             self._kept_answer(command, kept)
         elif identity in self._executed:  # a copy of what was executed, after its key expired
             self._allow(identity, COMMAND_EXPIRED)
-            if command.operation in (rules.CAPTURE, rules.VOID):
+            if shuts(command.operation):
                 self._allow(identity, Expected(409, None, None, False))
         elif command.clock > command.deadline_at:
             self._allow(identity, COMMAND_EXPIRED)
@@ -121,7 +121,7 @@ class Recomputation:
             self._execute(command, charge, replies)
 
     def _charge_key(self, command: Command) -> tuple[str, str]:
-        if command.operation == rules.CREATE or not command.readable:
+        if command.operation in BEGINNING or not command.readable:
             return command.merchant_id, rules.derived("ch", *command.identity)
         return command.merchant_id, command.payload["charge_id"]
 

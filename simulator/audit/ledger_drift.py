@@ -1,8 +1,8 @@
 """ledger_drift: the ledger does not say what the events up to its own position say.
 
 Is:      a merchant's balance in a currency that differs from the fold of the charge events below the ledger's
-         positions; an event below its position that it has not booked, has booked as something else, or an
-         entry without an event.
+         positions; an event below its position that it has not booked, has booked as something else or with
+         other postings than are declared for it; an entry without an event.
 Is not:  a ledger that is behind (only events below its position are folded); the same event_id booked twice
          because it is on the log twice; an entry whose postings are lopsided (`ledger_imbalance`).
 Money:   the largest difference within a balance; for an entry, its event's amount.
@@ -10,10 +10,11 @@ Money:   the largest difference within a balance; for an entry, its event's amou
 
 from collections.abc import Iterator
 
-from simulator.audit.books import Balance, Booked, Books, fold
+from simulator.audit.books import Balance, Booked, Books, fold, postings
 from simulator.audit.evidence import Evidence
 from simulator.audit.finding import Finding
 from simulator.audit.log import CHARGES
+from simulator.audit.records import Event
 
 NAME = "ledger_drift"
 
@@ -35,11 +36,22 @@ def find(evidence: Evidence, books: Books) -> Iterator[Finding]:
             )
             summary = f"{event.type} of {event.amount} {event.currency} {said}."
             yield Finding(f"charges {event.partition}@{event.offset}", summary, (event,), None, event.money)
+        elif _elsewhere(books.postings.get((event.partition, event.offset), []), event):
+            summary = (
+                f"{event.type} of {event.amount} {event.currency} is booked on other accounts or with other amounts."
+            )
+            yield Finding(f"charges {event.partition}@{event.offset}", summary, (event,), None, event.money)
     for place, entry in books.entries.items():
         if place not in known:
             what = f"{entry.event_type} of {entry.amount} {entry.currency}"
             summary = f"{what} is booked, but no such event is committed."
             yield Finding(f"charges {place[0]}@{place[1]}", summary, (), None, {entry.currency: entry.amount})
+
+
+def _elsewhere(lines: list[tuple[str, str, int]], event: Event) -> bool:
+    """Whether the postings add up, but are not those of the event; if they do not, that is another anomaly."""
+    lopsided = sum(amount for _, currency, amount in lines if currency == event.currency) != 0
+    return not lopsided and sorted(lines) != sorted(postings(event))
 
 
 def _balances(books: Books, folded: dict[tuple[str, str], Balance]) -> Iterator[Finding]:

@@ -13,12 +13,21 @@ from collections.abc import Iterator
 
 import orjson
 
-from simulator.audit import rules
+from simulator.audit.declared import BEGINNING, EVENTS, Answers
 from simulator.audit.evidence import Evidence
 from simulator.audit.finding import Finding
 from simulator.audit.records import Command
 
 NAME = "lost_charge"
+
+# Which member of a 2xx body says how much money was moved: of a refund and of a new charge their amount, of a charge
+# that something was done to the member that grew.
+_CLAIMED = {
+    kind.cause.name: "amount"
+    if kind.answers is Answers.REFUND or kind.cause.name in BEGINNING
+    else next(iter(kind.adds), None)
+    for kind in EVENTS.values()
+}
 
 
 class _Executed:
@@ -27,14 +36,10 @@ class _Executed:
     def __init__(self, evidence: Evidence) -> None:
         self.done: set[tuple[str, str]] = set()
         for event in evidence.events:
-            if event.type == "charge.refunded":
-                self.done.add((rules.REFUND, str((event.refund or {}).get("id"))))
-            elif event.type in rules.CHARGING_EVENTS:
-                self.done.add((rules.CREATE, event.charge_id))
-            elif event.type == "charge.captured":
-                self.done.add((rules.CAPTURE, event.charge_id))
-            elif event.type == "charge.voided":
-                self.done.add((rules.VOID, event.charge_id))
+            if event.executed:
+                kind = EVENTS[event.type]
+                made = (event.refund or {}).get("id") if kind.answers is Answers.REFUND else event.charge_id
+                self.done.add((kind.cause.name, str(made)))
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
@@ -112,7 +117,7 @@ def passed_over(evidence: Evidence, command: Command) -> bool:
 
 
 def _would_execute(evidence: Evidence, command: Command) -> bool:
-    if command.operation == rules.CREATE:
+    if command.operation in BEGINNING:
         return bool(command.money)
     return command.payload["charge_id"] in evidence.events_of_charge
 
@@ -121,7 +126,7 @@ def _claim(operation: str, body: str) -> tuple[str, dict[str, int]]:
     """What a 2xx body says was done: the id it was done to, and how much money that was."""
     try:
         value = orjson.loads(body)
-        member = {rules.CAPTURE: "amount_captured", rules.VOID: None}.get(operation, "amount")
+        member = _CLAIMED.get(operation)
         money = {str(value["currency"]): int(value[member])} if member else {}
         return str(value["id"]), money
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from simulator.audit import rules
+from simulator.audit.declared import BEGINNING, EXECUTED, MOVES
 from simulator.audit.log import Entry
 
 
@@ -89,7 +90,7 @@ class Command:
     @property
     def money(self) -> dict[str, int]:
         """What a creation would move; other operations say their amount only together with their charge."""
-        if self.operation == rules.CREATE and self.readable and self.payload["payment_method"] == rules.APPROVED:
+        if self.operation in BEGINNING and self.readable and self.payload["payment_method"] == rules.APPROVED:
             return {self.payload["currency"]: self.payload["amount"]}
         return {}
 
@@ -146,14 +147,14 @@ class Event:
         return self.merchant_id, self.command_id
 
     @property
-    def moves_money(self) -> bool:
-        return self.type in rules.MONEY_EVENTS
+    def executed(self) -> bool:
+        """Whether it did what was asked; a decline did nothing."""
+        return self.type in EXECUTED
 
     @property
     def money(self) -> dict[str, int]:
         """What it takes, holds or gives back; a decline and a release are worth nothing."""
-        counted = self.moves_money and self.type not in rules.RELEASES
-        return {self.currency: self.amount} if counted else {}
+        return {self.currency: self.amount} if self.type in MOVES else {}
 
     def moment(self) -> tuple[int, str]:
         what = f"{self.type} {self.amount} {self.currency} ({self.event_id}, command {self.command_id})"

@@ -1,11 +1,11 @@
-"""The auditor's own payment rules: what a command means, said a second time and independently.
+"""The auditor's own payment rules: what a command means, read off the declarations a second time and independently.
 
 In:      payloads as received and a charge as an earlier command left it.
 Out:     the status, body and event each command must have; ids and fingerprints from first principles.
 Units:   money in integer minor units; time in Unix milliseconds.
 Errors:  none; a payload these rules cannot read is simply not `valid`.
-Source:  CONTRACT, "HTTP" and "The log". Shares no line with the processor: its bugs must not be repeated
-         here.
+Source:  CONTRACT, "HTTP" and "The log"; `events/operations` and `events/charge_events`, which are data. Shares no
+         line of code with the processor: its bugs must not be repeated here.
 """
 
 from dataclasses import dataclass
@@ -15,25 +15,7 @@ from typing import Any, Final
 import orjson
 import rfc8785
 
-CREATE: Final = "charge.create"
-CAPTURE: Final = "charge.capture"
-VOID: Final = "charge.void"
-REFUND: Final = "refund.create"
-OPERATIONS: Final = (CREATE, CAPTURE, VOID, REFUND)
-
-# What each event does with money. A decline and a release move none.
-TAKES: Final = frozenset({"charge.succeeded", "charge.captured"})
-HOLDS: Final = frozenset({"charge.authorized"})
-GIVES_BACK: Final = frozenset({"charge.refunded"})
-RELEASES: Final = frozenset({"charge.voided"})
-MONEY_EVENTS: Final = TAKES | HOLDS | GIVES_BACK | RELEASES
-CHARGING_EVENTS: Final = frozenset({"charge.succeeded", "charge.authorized"})
-EVENTS_OF: Final = {
-    CREATE: frozenset({"charge.succeeded", "charge.authorized", "charge.declined"}),
-    CAPTURE: frozenset({"charge.captured"}),
-    VOID: frozenset({"charge.voided"}),
-    REFUND: frozenset({"charge.refunded"}),
-}
+from simulator.audit.declared import BEGINNING, CAUSED_BY, OPERATIONS, Answers, EventType, allowed
 
 DECLINES: Final = {
     "pm_card_declined": "card_declined",
@@ -69,11 +51,12 @@ _SURE_CURRENCIES: Final = frozenset(
         "usd",
     ]
 )
-_MEMBERS: Final = {
-    CREATE: {"amount", "currency", "payment_method", "capture", "description", "metadata"},
-    CAPTURE: {"charge_id", "amount"},
-    VOID: {"charge_id"},
-    REFUND: {"charge_id", "amount"},
+# The members that the auditor has a rule of its own for; what else a payload may have, it only knows by name.
+_JUDGED: Final = frozenset({"amount", "currency", "payment_method", "capture", "description", "metadata", "charge_id"})
+_MEMBERS: Final = {name: frozenset(operation.payload.model_fields) for name, operation in OPERATIONS.items()}
+_REQUIRED: Final = {
+    name: frozenset(member for member, field in operation.payload.model_fields.items() if field.is_required())
+    for name, operation in OPERATIONS.items()
 }
 
 # Answers that are never kept under a key: a corrected retry may run.
@@ -96,16 +79,18 @@ def fingerprint(operation: str, payload: Any) -> str:
     return sha256(canonical({"type": operation, "payload": payload}).encode()).hexdigest()
 
 
-def valid(operation: str, payload: Any) -> bool:
+def valid(name: str, payload: Any) -> bool:
     """Whether the payload is plainly one that must be decided: the auditor takes only sure cases as valid."""
-    if operation not in _MEMBERS or type(payload) is not dict or not payload.keys() <= _MEMBERS[operation]:
+    if name not in OPERATIONS or type(payload) is not dict:
+        return False
+    if not _REQUIRED[name] <= payload.keys() <= _MEMBERS[name]:
         return False
     amount = payload.get("amount")
-    if amount is None and operation == CREATE:
+    if amount is None and name in BEGINNING:
         return False
     if amount is not None and (type(amount) is not int or not 1 <= amount <= MAX_AMOUNT):
         return False
-    if operation != CREATE:
+    if name not in BEGINNING:
         return type(payload.get("charge_id")) is str
     currency, method = payload.get("currency"), payload.get("payment_method")
     return (
@@ -118,9 +103,11 @@ def valid(operation: str, payload: Any) -> bool:
     )
 
 
-def sure(operation: str, payload: Any) -> bool:
+def sure(name: str, payload: Any) -> bool:
     """Whether a valid payload stays well inside every limit, so that nobody may call it bad."""
-    if operation != CREATE:
+    if not payload.keys() <= _JUDGED:
+        return False
+    if name not in BEGINNING:
         return True
     description, metadata = payload.get("description"), payload.get("metadata") or {}
     return (
@@ -142,10 +129,11 @@ class Outcome:
     amount: int = 0
     currency: str = ""
     charge: dict[str, Any] | None = None
+    refund: dict[str, Any] | None = None
 
 
 def execute(
-    operation: str,
+    name: str,
     payload: dict[str, Any],
     merchant: str,
     command: str,
@@ -153,71 +141,64 @@ def execute(
     charge: dict[str, Any] | None,
 ) -> Outcome:
     """The outcome of a valid command on the charge as it stands (None: there is none)."""
-    if operation == CREATE:
-        return _create(payload, merchant, command, clock)
-    if charge is None:
+    operation = OPERATIONS[name]
+    kind = next(
+        kind for kind in CAUSED_BY[name] if all(payload.get(member) in values for member, values in kind.where.items())
+    )
+    if operation.limit is None:
+        amount, before = payload["amount"], _new(payload, merchant, command, clock)
+    elif charge is None:
         return Outcome(404, None, "charge_not_found")
-    asked = payload.get("amount")
-    currency = charge["currency"]
-    if operation == CAPTURE:
-        amount = charge["amount"] if asked is None else asked
-        if charge["status"] != "authorized" or amount > charge["amount"]:
+    else:
+        left = charge[operation.limit.of] - (charge[operation.limit.less] if operation.limit.less else 0)
+        amount, before = left if payload.get("amount") is None else payload["amount"], charge
+        if not allowed(operation, charge["status"]) or not 0 < amount <= left:
             return Outcome(409, None)
-        after = {**charge, "status": "captured", "captured": True, "amount_captured": amount}
-        return Outcome(200, after, None, "charge.captured", amount, currency, after)
-    if operation == VOID:
-        if charge["status"] != "authorized":
-            return Outcome(409, None)
-        after = {**charge, "status": "voided"}
-        return Outcome(200, after, None, "charge.voided", charge["amount"], currency, after)
-    return _refund(asked, merchant, command, clock, charge)
+    after = _after(kind, amount, before)
+    currency = after["currency"]
+    if kind.answers is Answers.DECLINE:
+        after["decline_code"] = DECLINES[payload["payment_method"]]
+        return Outcome(kind.answer_status, None, "card_declined", kind.name, amount, currency, after)
+    if kind.answers is Answers.REFUND:
+        refund = {
+            "id": derived("re", merchant, command),
+            "object": "refund",
+            "charge_id": after["id"],
+            "amount": amount,
+            "currency": currency,
+            "created_at": clock,
+        }
+        return Outcome(kind.answer_status, refund, None, kind.name, amount, currency, after, refund)
+    return Outcome(kind.answer_status, after, None, kind.name, amount, currency, after)
 
 
-def _create(payload: dict[str, Any], merchant: str, command: str, clock: int) -> Outcome:
-    amount, currency, method = payload["amount"], payload["currency"], payload["payment_method"]
-    captures = payload.get("capture") is not False
-    status = "declined" if method in DECLINES else "succeeded" if captures else "authorized"
-    taken = status == "succeeded"
-    charge = {
+def _new(payload: dict[str, Any], merchant: str, command: str, clock: int) -> dict[str, Any]:
+    """A charge to which nothing has happened yet."""
+    return {
         "id": derived("ch", merchant, command),
         "object": "charge",
         "merchant_id": merchant,
-        "status": status,
-        "amount": amount,
-        "amount_captured": amount if taken else 0,
+        "status": None,
+        "amount": payload["amount"],
+        "amount_captured": 0,
         "amount_refunded": 0,
-        "currency": currency,
-        "payment_method": method,
-        "captured": taken,
+        "currency": payload["currency"],
+        "payment_method": payload["payment_method"],
+        "captured": False,
         "description": payload.get("description"),
         "metadata": payload.get("metadata") or {},
         "created_at": clock,
     }
-    if status == "declined":
-        charge["decline_code"] = DECLINES[method]
-        return Outcome(402, None, "card_declined", "charge.declined", amount, currency, charge)
-    return Outcome(201, charge, None, f"charge.{status}", amount, currency, charge)
 
 
-def _refund(asked: int | None, merchant: str, command: str, clock: int, charge: dict[str, Any]) -> Outcome:
-    left = charge["amount_captured"] - charge["amount_refunded"]
-    amount = left if asked is None else asked
-    if charge["status"] not in ("succeeded", "captured", "partially_refunded") or not 0 < amount <= left:
-        return Outcome(409, None)
-    after = {
-        **charge,
-        "status": "refunded" if amount == left else "partially_refunded",
-        "amount_refunded": charge["amount_refunded"] + amount,
-    }
-    refund = {
-        "id": derived("re", merchant, command),
-        "object": "refund",
-        "charge_id": charge["id"],
-        "amount": amount,
-        "currency": charge["currency"],
-        "created_at": clock,
-    }
-    return Outcome(201, refund, None, "charge.refunded", amount, charge["currency"], after)
+def _after(kind: EventType, amount: int, before: dict[str, Any]) -> dict[str, Any]:
+    """The charge once the event has happened to it."""
+    after = before | dict(kind.sets) | {member: before[member] + amount for member in kind.adds}
+    if kind.status is not None:
+        after["status"] = kind.status
+    if kind.partly is not None and after[kind.partly.member] < after[kind.partly.below]:
+        after["status"] = kind.partly.status
+    return after
 
 
 def partition_of(key: bytes, partitions: int) -> int:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
-from simulator.audit import rules
 from simulator.audit.books import Books
+from simulator.audit.declared import BEGINNING, CHARGING, HOLDS, TAKES
 from simulator.audit.evidence import Evidence
 from simulator.audit.finding import Finding
 from simulator.audit.log import OUTPUTS
@@ -156,11 +156,11 @@ def _counts(evidence: Evidence, findings: Mapping[str, list[Finding]]) -> Counts
     beyond = _beyond_first(findings.get("duplicate_charge", ()))
     return Counts(
         intents=len(intents),
-        payment_intents=sum(1 for _, operation in intents if operation == rules.CREATE),
+        payment_intents=sum(1 for _, operation in intents if operation in BEGINNING),
         attempts=sum(len(intent.attempts) for intent in clients.intents.values()) if clients else 0,
         commands=len(evidence.commands),
         events=dict(sorted(by_type.items())),
-        charges=sum(by_type[name] for name in rules.CHARGING_EVENTS),
+        charges=sum(by_type[name] for name in CHARGING),
         replies=len(evidence.replies),
         dead_letters=len(evidence.dead),
         duplicates=causes,
@@ -183,6 +183,6 @@ def _beyond_first(duplicates: Iterable[Finding]) -> dict[str, dict[str, int]]:
     for finding in duplicates:
         again = finding.proof[-1]  # duplicate_charge puts the repeated event last
         kind = getattr(again, "type", "")
-        name = "taken" if kind in rules.TAKES else "held" if kind in rules.HOLDS else "returned"
+        name = "taken" if kind in TAKES else "held" if kind in HOLDS else "returned"
         add_money(beyond[name], finding.money)
     return beyond

@@ -19,13 +19,15 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
+from events.charge_events import CHARGE_EVENTS
+from events.charge_events.base import Answers
 from events.guarantees import Guarantee
 from simulator.faults.base import Scene, Victim
 from simulator.log_watch import LogWatch, Spot
 
 LANDING_S = 0.05  # a request takes a millisecond or two on this machine; ten times that on a busy one
 OUTPUTS = ("keys", "charges", "replies")
-CHARGING = ("charge.succeeded", "charge.authorized")
+CHARGING = [kind.name for kind in CHARGE_EVENTS if kind.cause.begins and kind.answers is not Answers.DECLINE]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 
 import orjson
 
+from events.operations import OPERATIONS
 from simulator.seeded import seeded
 from simulator.workload.behaviour import Click, Outcome
 from simulator.workload.http_client import Answer, HttpClient, NotSentError, OutcomeUnknownError
@@ -28,12 +29,7 @@ from simulator.workload.tally import Tally
 CUSTOMERS_MAX = 2_000
 Record = Callable[[dict[str, Any]], None]
 
-_PATHS = {
-    "charge.create": "/v1/charges",
-    "charge.capture": "/v1/charges/{}/capture",
-    "charge.void": "/v1/charges/{}/void",
-    "refund.create": "/v1/charges/{}/refunds",
-}
+_PATHS = {operation.name: operation.path for operation in OPERATIONS}
 
 
 def now_ms() -> int:
@@ -181,7 +177,7 @@ class _Errand:
         self.step = step
         self.merchant_id = purchase.merchant_id
         self.payload = step.payload if charge_id is None else {**step.payload, "charge_id": charge_id}
-        self.path = _PATHS[step.operation].format(quote(charge_id or "", safe=""))
+        self.path = _PATHS[step.operation].format(charge_id=quote(charge_id or "", safe=""))
         self.body = orjson.dumps(step.payload)
         self._persona = BY_NAME[purchase.persona]
         self._since = since

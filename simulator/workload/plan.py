@@ -17,6 +17,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
+from events.operations.capture_charge import CAPTURE_CHARGE
+from events.operations.create_charge import CREATE_CHARGE
+from events.operations.create_refund import CREATE_REFUND
+from events.operations.void_charge import VOID_CHARGE
 from simulator.seeded import seeded
 from simulator.workload.personas import PERSONAS
 
@@ -32,6 +36,9 @@ CARDS: Final = {
     "pm_card_incorrect_cvc": 1,
     "pm_card_processing_error": 1,
 }
+
+# What can be done with a charge once it is made.
+ACTS: Final = {"capture": CAPTURE_CHARGE, "void": VOID_CHARGE, "refund": CREATE_REFUND}
 
 # What becomes of a purchase: most are paid at once, some are held first, some are given back.
 STORIES: Final = {
@@ -112,7 +119,7 @@ def _purchase(seed: int, number: int, at_ms: float, merchants: Sequence[str], sa
     if story[0] == "hold":
         payload["capture"] = False
     payload["metadata"] = {"intent": intent}
-    charge = Step(intent, "charge.create", payload, 0.0)
+    charge = Step(intent, CREATE_CHARGE.name, payload, 0.0)
     return Purchase(
         at_ms=at_ms,
         number=number,
@@ -124,17 +131,11 @@ def _purchase(seed: int, number: int, at_ms: float, merchants: Sequence[str], sa
 
 
 def _follow_up(rng: Random, intent: str, amount: int, act: str) -> Step:
-    name, operation = {
-        "capture": ("capture", "charge.capture"),
-        "capture_part": ("capture", "charge.capture"),
-        "void": ("void", "charge.void"),
-        "refund": ("refund", "refund.create"),
-        "refund_part": ("refund", "refund.create"),
-    }[act]
     payload: dict[str, Any] = {}
     if act.endswith("_part"):
         payload["amount"] = rng.randint(1, amount)
-    return Step(f"{intent}-{name}", operation, payload, rng.uniform(20.0, 800.0))
+    name = act.removesuffix("_part")
+    return Step(f"{intent}-{name}", ACTS[name].name, payload, rng.uniform(20.0, 800.0))
 
 
 def _weighted(rng: Random, shares: dict[Any, int]) -> Any:

@@ -69,6 +69,15 @@ def test_event_not_booked_and_entry_without_event_have_drifted() -> None:
     assert found(log.audit(books)) == [("ledger_drift", None, 2)]
 
 
+def test_event_booked_on_other_accounts_has_drifted() -> None:
+    """An entry may add up, and the balances be right, and still say something else than the event."""
+    log, books = a_day()
+    books.postings[0, 3] = [("captures", "eur", 100), ("customer_payments", "eur", -100)]
+    assert found(log.audit(books)) == [("ledger_drift", None, 1)]
+    del books.postings[0, 3]
+    assert found(log.audit(books)) == [("ledger_drift", None, 1)]
+
+
 def test_ledger_that_is_behind_has_not_drifted() -> None:
     """Only events below the ledger's own position are compared."""
     log, books = a_day()
@@ -87,7 +96,9 @@ def test_event_on_the_log_twice_is_booked_twice() -> None:
     log.executed(command, only="event reply")
     log.event_again(command)
     entry = Booked("charge.succeeded", SHOP, "eur", 500)
-    books = Books({0: 2}, {(0, 0): entry, (0, 1): entry}, {}, {(SHOP, "eur"): Balance(0, 1000, 0, 1000)})
+    lines = [("customer_payments", "eur", 500), ("captures", "eur", -500)]
+    postings = {(0, 0): lines, (0, 1): lines}
+    books = Books({0: 2}, {(0, 0): entry, (0, 1): entry}, postings, {(SHOP, "eur"): Balance(0, 1000, 0, 1000)})
     assert found(log.audit(books)) == [("duplicate_charge", "crash_redelivery", 1)]
 
 

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from events.breaks import BREAKS
 from events.codes import CODES, DECLINES, NOT_STORED, problem, problem_body
-from events.commands import PAYMENT_METHODS, InvalidPayload, validate_payload
+from events.commands import InvalidPayload, validate_payload
 from events.connection import InvalidConnection, connection
 from events.identifiers import charge_id, event_id, is_command_id, refund_id
 from events.instants import rfc3339
 from events.options import InvalidOption, duration_ms, host_and_port, refuse_unknown_environment
 from events.partitioner import murmur2, partition_of
+from events.payment_methods import PAYMENT_METHODS
 
 CHARGE = {"amount": 5, "currency": "usd", "payment_method": "pm_card_visa"}
 

@@ -4,12 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from events.charge_events.base import AUTHORIZATIONS, CAPTURES, CUSTOMER_HOLDS, CUSTOMER_PAYMENTS, REFUNDS
 from services.ledger.domain import (
-    AUTHORIZATIONS,
-    CAPTURES,
-    CUSTOMER_HOLDS,
-    CUSTOMER_PAYMENTS,
-    REFUNDS,
     Balance,
     Posting,
     UnknownEvent,
@@ -84,7 +80,7 @@ def test_a_decline_moves_nothing() -> None:
 def test_an_unknown_event_is_refused() -> None:
     """A type without a rule is an error, never an empty entry."""
     with pytest.raises(UnknownEvent):
-        postings("charge.disputed", 1, 1)
+        postings("charge.unheard_of", 1, 1)
 
 
 def test_without_a_bug_nothing_is_touched() -> None:

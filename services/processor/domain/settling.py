@@ -17,10 +17,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from events.canonical import canonical
+from events.charge_events.base import Answers
 from events.codec import COMMAND_ID_REUSED, INTERNAL_ERROR, ReceivedCommand, Rejected, decode_command
 from events.codes import CODES, DECLINES, problem_body
 from events.guarantees import Guarantee
 from events.identifiers import charge_id, event_id, refund_id
+from events.operations import BY_NAME
 from services.kafka.port import Outgoing, Record
 from services.processor.domain import bugs, writing
 from services.processor.domain.payment import Fact, created, decide, evolve
@@ -66,7 +68,8 @@ def decode(rules: Rules, records: Sequence[Record]) -> list[Incoming]:
             incoming.append(Incoming(command, record, "", ""))
             continue
         merchant_id, command_id = command.merchant_id, command.command_id
-        about = charge_id(merchant_id, command_id) if command.type == "charge.create" else command.payload["charge_id"]
+        begins = BY_NAME[command.type].begins
+        about = charge_id(merchant_id, command_id) if begins else command.payload["charge_id"]
         incoming.append(Incoming(command, record, event_id(merchant_id, command_id), about))
     return incoming
 
@@ -79,7 +82,7 @@ def lookups(rules: Rules, incoming: Sequence[Incoming]) -> list[bytes]:
             continue
         wanted.append(of_key(command.key))
         wanted.append(of_event(event))
-        if command.type != "charge.create":
+        if not BY_NAME[command.type].begins:
             wanted.append(of_charge(charge))
     return wanted
 
@@ -216,7 +219,7 @@ class _Turn:
 
     def _charge(self, incoming: Incoming, command: ReceivedCommand) -> tuple[dict[str, Any] | None, int]:
         """The charge that the command is about, as far as its merchant may see it, and its next event's number."""
-        if command.type == "charge.create":
+        if BY_NAME[command.type].begins:
             return None, 1
         value = self._get(of_charge(incoming.charge_id))
         if value is None:
@@ -232,8 +235,8 @@ class _Turn:
         event, clock = incoming.event_id, self.clock
         charge_text = canonical(charge)
         refund: dict[str, Any] | None = None
-        status, body = 200, charge_text
-        if fact.type == "charge.refunded":
+        body = charge_text
+        if fact.kind.answers is Answers.REFUND:
             refund = {
                 "id": refund_id(command.merchant_id, command.command_id),
                 "object": "refund",
@@ -242,22 +245,19 @@ class _Turn:
                 "currency": charge["currency"],
                 "created_at": clock,
             }
-            status, body = 201, canonical(refund)
+            body = canonical(refund)
         elif fact.decline_code is not None:
             detail = DECLINES[fact.decline_code]
-            status = 402
             body = problem_body(
                 "card_declined", detail, decline_code=fact.decline_code, charge_id=charge["id"]
             ).encode()
-        elif sequence == 1:
-            status = 201
         value = writing.event_value(command, event, fact, charge, charge_text, refund, sequence, clock)
         headers = writing.event_headers(self.rules, command, event, fact, clock)
         self.settled.executed += 1
         self.settled.charges.append(Outgoing(charge["id"].encode(), value, headers))
         self.writes[of_charge(charge["id"])] = value
         self.writes[of_event(event)] = command.key
-        self._keep(command, status, body.decode(), event, charge["id"])
+        self._keep(command, fact.kind.answer_status, body.decode(), event, charge["id"])
 
     def _keep(self, command: ReceivedCommand, status: int, body: str, event: str | None, charge: str | None) -> None:
         """Store the answer under the key, and give it."""
@@ -284,7 +284,7 @@ class _Turn:
 
     def _invent(self, command: ReceivedCommand, fact: Fact) -> None:
         """The bug `invent-charge`: one more charge, that no command on the log asked for."""
-        if command.type != "charge.create":
+        if not BY_NAME[command.type].begins:
             return
         invented = command._replace(command_id=command.command_id[:-1] + "x")
         name = charge_id(invented.merchant_id, invented.command_id)

@@ -33,7 +33,7 @@ def event_value(
     return orjson.dumps(
         {
             "event_id": event_id,
-            "type": fact.type,
+            "type": fact.kind.name,
             "charge_id": charge["id"],
             "merchant_id": command.merchant_id,
             "amount": fact.amount,
@@ -52,7 +52,7 @@ def event_headers(rules: Rules, command: ReceivedCommand, event_id: str, fact: F
         ("ce_specversion", CLOUD_EVENTS_VERSION),
         ("ce_id", event_id.encode()),
         ("ce_source", _source(rules.namespace, command.merchant_id)),
-        ("ce_type", _type(fact.type)),
+        ("ce_type", _type(fact.kind.name)),
         ("ce_time", _time(clock)),
     ]
     if command.headers:
