@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from tests.support.outside.trial import run_trial
-from tests.support.outside.vandals import WEIGHTS
+from tests.support.outside.vandals import EVERY_ANSWERS, WEIGHTS
 from tests.support.up import running
 
 
@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--payments", type=int, default=3_000)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 100_000)
     parser.add_argument("--for", dest="for_s", type=float, default=60.0, metavar="SECONDS")
+    parser.add_argument("--every", type=int, nargs=2, default=EVERY_ANSWERS, metavar="ANSWERS", help="between strikes")
     parser.add_argument("--guarantee", default="exactly-once")
     parser.add_argument("--partitions", default="4")
     parser.add_argument("--processors", default="2")
@@ -38,7 +39,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as made, running(asked.dir or Path(made), *options) as up:
         tell(f"seed {asked.seed}, ready")
         trial = asyncio.run(
-            run_trial(up.directory, asked.seed, asked.payments, asked.for_s, weights=weights, tell=tell)
+            run_trial(
+                up.directory,
+                asked.seed,
+                asked.payments,
+                asked.for_s,
+                weights=weights,
+                every_answers=tuple(asked.every),
+                tell=tell,
+            )
         )
     print(trial)
     return 1 if trial.wrong() else 0

@@ -1,6 +1,6 @@
 """Customers who insist: each step is posted, with one key, at one gateway or the other, until it has a final answer.
 
-In:      the stack, the planned payments, within how many seconds they begin.
+In:      the stack, the planned payments; AT_ONCE of them are under way at any time.
 Out:     every final answer that arrived, as bytes; how often there was none, by reason.
 Units:   seconds.
 Errors:  none: a step that nobody answers within INSIST_S is told in `unanswered`.
@@ -11,18 +11,18 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from tests.support.outside.contract import OPERATIONS, fingerprint
+from tests.support.outside.http import Broken, Http, Response
 from tests.support.outside.plan import Payment, Step
 from tests.support.outside.stack import Stack
 
 INSIST_S = 90.0
 AT_ONCE = 40
+TELL_EVERY = 250
 PAUSE_S = (0.05, 0.6)
 PATIENCE_S = (0.03, 0.3, 6.0)  # some give up while their command is on its way
 NOT_FINAL = frozenset({"command_expired", "idempotency_key_in_flight"})
@@ -55,19 +55,25 @@ class Customers:
         self.hitches: Counter[str] = Counter()
         self.unanswered: list[str] = []
         self.posts = 0
+        self.begun = 0
         self._stack = stack
         self._seed = seed
+        self._http = Http()
         self._seats = asyncio.Semaphore(AT_ONCE)
 
-    async def run(self, payments: Sequence[Payment], within_s: float) -> None:
-        """Begin the payments within so many seconds; returns when all of them are through."""
-        began = time.monotonic()
-        limits = httpx.Limits(max_connections=4 * AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=3)
-        async with httpx.AsyncClient(limits=limits, timeout=None) as self._http, asyncio.TaskGroup() as group:
-            for at, payment in enumerate(payments):
-                await asyncio.sleep(max(0.0, began + within_s * at / len(payments) - time.monotonic()))
+    def __str__(self) -> str:
+        return f"[{self.begun} payments, {len(self.answers)} answers]"
+
+    async def run(self, payments: Sequence[Payment], tell: Callable[[str], None] = lambda _: None) -> None:
+        """Returns when all of them are through."""
+        async with asyncio.TaskGroup() as group:
+            for payment in payments:
                 await self._seats.acquire()
+                self.begun += 1
+                if self.begun % TELL_EVERY == 0:
+                    tell(str(self))
                 group.create_task(self._pay(payment)).add_done_callback(lambda _: self._seats.release())
+        self._http.close()
 
     async def _pay(self, payment: Payment) -> None:
         rng = random.Random(f"{self._seed} customer {payment.number}")
@@ -112,8 +118,8 @@ class Customers:
                     step.key,
                     operation,
                     fingerprint(operation, payload),
-                    answered.status_code,
-                    answered.content,
+                    answered.status,
+                    answered.body,
                     answered.headers.get("idempotent-replayed") == "true",
                     is_rival,
                 )
@@ -125,7 +131,7 @@ class Customers:
 
     async def _post(
         self, rng: random.Random, merchant: str, step: Step, charge: str | None, body: dict[str, Any]
-    ) -> httpx.Response | None:
+    ) -> Response | None:
         action = {"create": "", "refund": f"/{charge}/refunds"}.get(step.action, f"/{charge}/{step.action}")
         headers = {
             "Authorization": f"Bearer {self._stack.api_keys[merchant]}",
@@ -134,24 +140,24 @@ class Customers:
         }
         self.posts += 1
         try:
-            async with asyncio.timeout(rng.choices(PATIENCE_S, (2, 3, 95))[0]):
-                return await self._http.post(
-                    f"{rng.choice(self._stack.gateways)}/v1/charges{action}",
-                    headers=headers,
-                    content=_as_body(rng, body),
-                )
-        except TimeoutError:
-            self.hitches["out of patience"] += 1
-        except httpx.TransportError as error:
-            self.hitches[type(error).__name__] += 1
+            return await self._http.request(
+                "POST",
+                rng.choice(self._stack.gateways),
+                f"/v1/charges{action}",
+                headers,
+                _as_body(rng, body),
+                rng.choices(PATIENCE_S, (2, 3, 95))[0],
+            )
+        except Broken as error:
+            self.hitches[str(error)] += 1
         return None
 
-    def _is_open(self, answered: httpx.Response) -> bool:
+    def _is_open(self, answered: Response) -> bool:
         """Whether the outcome is still open: the customer asks again."""
-        code = answered.json().get("code") if answered.status_code >= 400 else None
-        is_open = answered.status_code >= 500 or code in NOT_FINAL
+        code = json.loads(answered.body).get("code") if answered.status >= 400 else None
+        is_open = answered.status >= 500 or code in NOT_FINAL
         if is_open:
-            self.hitches[f"{answered.status_code} {code}"] += 1
+            self.hitches[f"{answered.status} {code}"] += 1
         return is_open
 
 

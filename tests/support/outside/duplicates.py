@@ -26,8 +26,10 @@ def duplicates(book: Book, minted: Collection[str], rewound: Sequence[tuple[int,
             places = [one.entry.place for one in asked]
             was_rewound = any(p == where and to <= at < frm for p, frm, to in rewound for where, at in places)
             found["rewind" if was_rewound else "crash redelivery"] += again
-        if asked:
-            executed[asked[0].key, asked[0].fingerprint].append(command_id)
+        # A command without a key may be repeated only by its own bytes.
+        name = f"{events[0].content['merchant_id']}/{events[0].content['idempotency_key']}"
+        if first := next((one for one in asked if one.key == name), None):
+            executed[name, first.fingerprint].append(command_id)
     for command_ids in executed.values():
         by_vandals = sum(one in minted for one in command_ids)
         found["appended again"] += min(by_vandals, len(command_ids) - 1)

@@ -60,6 +60,14 @@ def answers_are_the_key_records(answers: Sequence[Answer], book: Book) -> Iterat
             yield f"{one.merchant}/{one.key} is another request's and was answered {one.status}"
 
 
+def answers_stand_on_the_log(answers: Sequence[Answer], book: Book) -> Iterator[str]:
+    """Whatever a customer heard is a committed reply under that key; nothing was answered that can be taken back."""
+    said = {(one.content["merchant_id"], one.content["idempotency_key"], one.content["body"]) for one in book.replies}
+    for one in answers:
+        if (one.merchant, one.key, one.body.decode()) not in said:
+            yield f"{one.merchant}/{one.key} was answered {one.body!r}, which is no reply on the log"
+
+
 def paid_means_one_event(answers: Sequence[Answer], book: Book) -> Iterator[str]:
     """Each 200, 201 and 402 that a customer heard has exactly one event, of the right type, about that charge."""
     events = defaultdict(list)

@@ -7,6 +7,7 @@ Source:  docs/contract.md, "HTTP"; docs/ledger.md: every event record is booked,
 """
 
 import asyncio
+import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import httpx
-
 from tests.support.outside.book import Book, Entry
+from tests.support.outside.http import Broken, Http
 from tests.support.outside.stack import Stack
 
 WITHIN_S = 30.0
+PATIENCE_S = 10.0
 PAGE = 100
 Charges = dict[str, list[dict[str, Any]]]
 Balances = dict[str, dict[str, dict[str, int]]]
@@ -37,25 +38,25 @@ class Told:
 
 async def ask(stack: Stack, keys: Sequence[tuple[str, str]]) -> Told:
     """Every charge and balance, page by page, over each gateway in turn."""
-    async with httpx.AsyncClient(timeout=10) as http:
-        asker = _Asker(stack, http)
-        charges: Charges = {}
-        balances: Balances = {}
-        for merchant in stack.api_keys:
-            charges[merchant] = [charge async for charge in asker.charges(merchant)]
-            told = await asker.get(merchant, "/v1/balance")
-            balances[merchant] = {one.pop("currency"): one for one in told["balances"]}
-        lives = {
-            (merchant, key): await asker.get(merchant, f"/v1/idempotency-keys/{quote(key, safe='')}")
-            for merchant, key in keys
-        }
+    asker = _Asker(stack)
+    charges: Charges = {}
+    balances: Balances = {}
+    for merchant in stack.api_keys:
+        charges[merchant] = [charge async for charge in asker.charges(merchant)]
+        told = await asker.get(merchant, "/v1/balance")
+        balances[merchant] = {one.pop("currency"): one for one in told["balances"]}
+    lives = {
+        (merchant, key): await asker.get(merchant, f"/v1/idempotency-keys/{quote(key, safe='')}")
+        for merchant, key in keys
+    }
+    asker.http.close()
     return Told(charges, balances, lives)
 
 
 class _Asker:
-    def __init__(self, stack: Stack, http: httpx.AsyncClient) -> None:
+    def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._http = http
+        self.http = Http()
         self._count = 0
 
     async def charges(self, merchant: str) -> Any:
@@ -76,13 +77,13 @@ class _Asker:
             self._count += 1
             gateway = self._stack.gateways[self._count % len(self._stack.gateways)]
             try:
-                answer = await self._http.get(f"{gateway}{path}", headers=headers)
-                said = f"{answer.status_code} {answer.text[:200]}"
-                if answer.status_code == 200:
-                    content: dict[str, Any] = answer.json()
+                answer = await self.http.request("GET", gateway, path, headers, b"", PATIENCE_S)
+                said = f"{answer.status} {answer.body[:200]!r}"
+                if answer.status == 200:
+                    content: dict[str, Any] = json.loads(answer.body)
                     return content
-            except httpx.TransportError as error:
-                said = repr(error)
+            except Broken as error:
+                said = str(error)
             assert time.monotonic() < deadline, f"GET {path} of {merchant} was not answered: {said}"
             await asyncio.sleep(0.1)
 
@@ -170,15 +171,16 @@ def _after(state: dict[str, Any], entry: Entry) -> dict[str, Any]:
 
 
 def keys_have_one_life(book: Book, told: Told) -> Iterator[str]:
-    """GET /v1/idempotency-keys: completed, with the record's answer, all attempts, and one execution at most."""
-    records = {one.key: one.content for one in book.keys}
+    """GET /v1/idempotency-keys: completed, with the record's answer, every attempt and every execution."""
+    records = {one.key: one.content for one in book.keys}  # the newest, where there are several
+    executions = Counter(f"{one.content['merchant_id']}/{one.content['idempotency_key']}" for one in book.events)
     attempts: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for command in book.commands:
         attempts[command.key].append(command.entry.place)
     for (merchant, key), life in told.keys.items():
         record = records[f"{merchant}/{key}"]
         asked = attempts[f"{merchant}/{key}"]
-        wanted = ("completed", record["status"], record["body"], len(asked), int(record["event_id"] is not None))
+        wanted = ("completed", record["status"], record["body"], len(asked), executions[f"{merchant}/{key}"])
         said = tuple(life[name] for name in ("state", "status", "body", "attempts", "executions"))
         if said != wanted:
             yield f"the life of {merchant}/{key} is told as {said} instead of {wanted}"

@@ -94,6 +94,15 @@ def _differences(record: Entry, event: Entry) -> Iterator[str]:
         yield f"key record {record.key} and event {happened['event_id']} are of different instants"
 
 
+def nothing_is_lost(book: Book) -> Iterator[str]:
+    """Every command has a reply, or is kept as a dead letter: true of every guarantee but at-most-once."""
+    replied = {one.content["command_id"] for one in book.replies}
+    buried = {(int(one.headers["partition"]), int(one.headers["offset"])) for one in book.dead}
+    for one in book.commands:
+        if one.id not in replied and one.entry.place not in buried:
+            yield f"command {one.id} at {one.entry.place} has no reply"
+
+
 def every_command_is_answered(book: Book) -> Iterator[str]:
     """Each command on the log, however it came there, has the replies that the key records make it have, no others."""
     replies: dict[str, Counter[tuple[int, str, bool]]] = {}

@@ -52,7 +52,7 @@ def last_round(count: int, merchants: list[str]) -> list[Payment]:
 
 
 def _payment(rng: random.Random, number: int, merchant: str) -> Payment:
-    kinds = {_sale: 42, _declined: 8, _held: 13, _voided: 9, _refunded: 13, _conflict: 6, _rivals: 5, _nowhere: 4}
+    kinds = {_sale: 54, _declined: 8, _held: 9, _voided: 7, _refunded: 9, _conflict: 6, _rivals: 5, _nowhere: 4}
     make = rng.choices(list(kinds), list(kinds.values()))[0]
     steps = [_repeated(rng, step) for step in make(rng, _Keys(rng, number))]
     return Payment(number, merchant, tuple(steps))
@@ -61,8 +61,8 @@ def _payment(rng: random.Random, number: int, merchant: str) -> Payment:
 def _repeated(rng: random.Random, step: Step) -> Step:
     if step.rival is not None:
         return step
-    at_once = rng.choices((1, 2, 4), (88, 9, 3))[0]
-    return replace(step, at_once=at_once, replays=rng.choices((0, 1, 2), (70, 22, 8))[0])
+    at_once = rng.choices((1, 2, 4), (92, 6, 2))[0]
+    return replace(step, at_once=at_once, replays=rng.choices((0, 1, 2), (84, 12, 4))[0])
 
 
 class _Keys:

@@ -58,7 +58,6 @@ async def read_all(kafka: Kafka, partitions: int, ends: dict[TopicPartition, int
     topics: dict[str, dict[int, list[ConsumerRecord]]] = defaultdict(dict)
     for where, records in committed.items():
         topics[kafka.topic(where)][where.partition] = records
-    charges = {where: bounds for where, bounds in wanted.items() if kafka.topic(where) == "charges"}
-    everything = await kafka.records("read_uncommitted", charges, READ_WITHIN_S)
-    aborted = sum(len(everything[where]) - len(committed[where]) for where in charges)
+    everything = await kafka.records("read_uncommitted", wanted, READ_WITHIN_S)
+    aborted = sum(len(everything[where]) - len(committed[where]) for where in wanted)
     return read_book(partitions, topics), aborted

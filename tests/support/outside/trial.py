@@ -1,6 +1,6 @@
 """One trial: customers and vandals at the same stack, then everything is read and every check made.
 
-In:      a running stack's directory, a seed, how many payments, for how many seconds.
+In:      a running stack's directory, a seed, how many payments, for how many seconds it may be disturbed.
 Out:     a Trial: one Verdict a check, duplicates by cause, what the vandals did.
 Units:   seconds.
 Errors:  AssertionError where the stack does not settle or a GET is not answered.
@@ -22,7 +22,7 @@ from tests.support.outside.kafka import Kafka
 from tests.support.outside.plan import Payment, last_round, payments
 from tests.support.outside.settled import read_all, wait_settled
 from tests.support.outside.stack import Stack
-from tests.support.outside.vandals import WEIGHTS, Vandals
+from tests.support.outside.vandals import EVERY_ANSWERS, WEIGHTS, Vandals
 
 LIVES_ASKED = 40
 SHOWN = 5
@@ -72,9 +72,10 @@ async def run_trial(
     for_s: float,
     *,
     weights: dict[str, int] | None = None,
+    every_answers: tuple[int, int] = EVERY_ANSWERS,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Trial:
-    """Payments begin within `for_s` seconds and vandals strike as long; the stack must be fresh."""
+    """Vandals strike while payments begin, but no longer than `for_s` seconds; the stack must be fresh."""
     stack = Stack(directory)
     kafka = Kafka(stack)
     partitions = await kafka.partitions()
@@ -82,7 +83,8 @@ async def run_trial(
     planned = payments(seed, count, sorted(stack.api_keys))
     last = last_round(count, sorted(stack.api_keys))
     customers = Customers(stack, seed)
-    vandals = Vandals(stack, kafka, seed, partitions, weights or WEIGHTS, tell)
+    vandals = Vandals(stack, kafka, seed, partitions, lambda what: tell(f"{customers} {what}"))
+    vandals.weights, vandals.every_answers = weights or WEIGHTS, every_answers
     clock = time.monotonic()
 
     def lap(name: str) -> None:
@@ -91,11 +93,12 @@ async def run_trial(
         clock = time.monotonic()
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(vandals.run(for_s))
-        group.create_task(customers.run(planned, for_s))
+        group.create_task(vandals.run(for_s, lambda: len(customers.answers), lambda: customers.begun >= 0.97 * count))
+        group.create_task(customers.run(planned, tell))
     lap("payments")
-    tell("everybody is through; one more sale each")
-    await customers.run(last, 0.5)
+    trial.took_s["own CPU"] = round(time.process_time(), 1)
+    tell(f"{customers} everybody is through; one more sale each")
+    await customers.run(last)
     ends = await wait_settled(kafka, partitions)
     lap("settling")
     book, aborted = await read_all(kafka, partitions, ends)
@@ -115,7 +118,7 @@ async def run_trial(
         "answers": len(customers.answers),
         "commands": len(book.commands),
         "events": len(book.events),
-        "aborted events": aborted,
+        "aborted records": aborted,
         "replies": len(book.replies),
         "repeated replies": len(book.replies) - len(book.commands),
     }
@@ -129,6 +132,8 @@ def _judge(trial: Trial, book: Book, told: ledger.Told, customers: Customers, pl
         trial.verdicts[name] = Verdict(name, looked_at, _all(wrong))
 
     check("every request was answered", len(answers), customers.unanswered)
+    check("answers stand on the log", len(answers), heard.answers_stand_on_the_log(answers, book))
+    check("nothing is lost", len(book.commands), once.nothing_is_lost(book))
     check("one answer per request", len(answers), heard.one_answer_per_request(answers))
     check("answers are the planned ones", len(answers), heard.answers_are_the_planned_ones(answers, planned))
     check("answers are the key records", len(answers), heard.answers_are_the_key_records(answers, book))

@@ -23,8 +23,10 @@ from tests.support.outside.contract import command_id, partition
 from tests.support.outside.kafka import Kafka, ToAppend
 from tests.support.outside.stack import Stack
 
-EVERY_S = (0.3, 2.2)
-STOPPED_S = {"processor": (1.0, 9.0), "gateway": (0.5, 4.0), "ledger": (0.5, 4.0), "broker": (0.5, 4.0)}
+EVERY_ANSWERS = (20, 260)  # that many answers from one strike to the next: vandals need somebody to disturb
+LATEST_S = 6.0
+LOOK_EVERY_S = 0.05
+STOPPED_S = {"processor": (1.0, 8.0), "gateway": (0.5, 4.0), "ledger": (0.5, 4.0), "broker": (0.5, 4.0)}
 STRIKE_S_MAX = 40.0
 WEIGHTS = {
     "kill processor": 22,
@@ -48,8 +50,9 @@ class Vandals:
     kafka: Kafka
     seed: int
     partitions: int
-    weights: dict[str, int] = field(default_factory=lambda: dict(WEIGHTS))
     tell: Callable[[str], None] = lambda _: None
+    weights: dict[str, int] = field(default_factory=lambda: dict(WEIGHTS))
+    every_answers: tuple[int, int] = EVERY_ANSWERS
 
     def __post_init__(self) -> None:
         self.done: Counter[str] = Counter()
@@ -61,21 +64,23 @@ class Vandals:
         self._busy: dict[str, asyncio.Lock] = {}
         self._stopped: set[int] = set()
 
-    async def run(self, for_s: float) -> None:
-        """Strike again and again; returns when the last strike has ended."""
+    async def run(self, for_s: float, answers: Callable[[], int], is_over: Callable[[], bool]) -> None:
+        """Strike again and again, for so long at most or until it `is_over`; returns when the last strike has ended."""
         ends = time.monotonic() + for_s
         try:
             async with asyncio.TaskGroup() as group:
-                for what in self._first_each():
-                    if time.monotonic() >= ends:
+                for what in self._sequence():
+                    before, latest = answers() + self._rng.randint(*self.every_answers), time.monotonic() + LATEST_S
+                    while answers() < before and time.monotonic() < min(latest, ends) and not is_over():  # noqa: ASYNC110
+                        await asyncio.sleep(LOOK_EVERY_S)
+                    if time.monotonic() >= ends or is_over():
                         break
                     group.create_task(self._strike(what, random.Random(self._rng.getrandbits(64))))
-                    await asyncio.sleep(self._rng.uniform(*EVERY_S))
         finally:
             for pid in list(self._stopped):
                 self._wake(pid)
 
-    def _first_each(self) -> list[str]:
+    def _sequence(self) -> list[str]:
         """Every strike once, in some order, then by their weights."""
         first = [what for what, weight in self.weights.items() if weight]
         self._rng.shuffle(first)
