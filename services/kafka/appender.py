@@ -12,7 +12,7 @@ numbers make that harmless.
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, cast
 
@@ -30,7 +30,7 @@ from services.kafka.port import Outgoing, TopicPartition
 
 REQUEST_BYTES_MAX: Final = 16 * 1024 * 1024  # far below the broker's socket.request.max.bytes of 100 MiB
 _ACKS_ALL: Final = i16(-1)
-_NOT_THE_LEADERS_FAULT: Final = (Code.concurrent_transactions, Code.corrupt_message)
+_SAME_BROKER: Final = (Code.concurrent_transactions, Code.corrupt_message)  # no fault of the leader's
 
 
 class _Pending:
@@ -65,8 +65,16 @@ class _Pending:
 class Appender:
     """The sequence numbers of one producer id and epoch, and the requests that carry them."""
 
-    def __init__(self, cluster: Cluster, transactional_id: str | None, produce_timeout_ms: int) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        transactional_id: str | None,
+        produce_timeout_ms: int,
+        before_again: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        """`before_again` is awaited before anything is sent again to a broker that may be another one by now."""
         self._cluster = cluster
+        self._before_again = before_again
         self._transactional_id = TransactionalId(transactional_id) if transactional_id is not None else None
         self._timeout = i32Timedelta.parse(timedelta(milliseconds=produce_timeout_ms))
         self._producer_id, self._epoch = -1, -1
@@ -105,6 +113,8 @@ class Appender:
                 for one in troubled:
                     assert one.trouble is not None
                     one.failed(one.trouble)
+            elif self._before_again and any(one.trouble.code not in _SAME_BROKER for one in troubled if one.trouble):
+                await self._before_again()
             await patience.pause()
         outcomes: dict[TopicPartition, int | KafkaFailure] = {}
         for where, one in pending.items():
@@ -164,7 +174,7 @@ class Appender:
         if kind(code, Request.PRODUCE) is not Kind.RETRIABLE:
             one.failed(error)
             return
-        if code not in _NOT_THE_LEADERS_FAULT:
+        if code not in _SAME_BROKER:
             self._cluster.forget_leaders((where,))
         one.trouble = error
 

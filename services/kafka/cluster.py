@@ -128,6 +128,18 @@ class Cluster:
             by_leader.setdefault(leader, []).append(one)
         return by_leader
 
+    async def nodes(self) -> list[int]:
+        """Every broker of the cluster."""
+        await self.describe(())
+        return list(self._addresses)
+
+    def lost_connections(self) -> bool:
+        """Whether a connection that carried data or coordination is gone; each loss is told once."""
+        lost = [wire for (_, lane), wire in self._wires.items() if lane is not Lane.QUESTIONS and wire.lost]
+        for wire in lost:
+            wire.close()
+        return bool(lost)
+
     def forget_leaders(self, partitions: Iterable[TopicPartition]) -> None:
         for one in partitions:
             self._leaders.pop(one, None)

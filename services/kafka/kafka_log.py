@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from events.connection import KafkaConnection
-from services.kafka import offsets
+from services.kafka import markers, offsets
 from services.kafka.admin import ensure_topics, require_transactions
 from services.kafka.cluster import REQUEST_TIMEOUT_MS, Cluster
 from services.kafka.codes import Code, Request, failure
 from services.kafka.membership import KafkaMembership
 from services.kafka.patience import ask_again
 from services.kafka.plain_writer import PlainWriter
-from services.kafka.port import TopicPartition
+from services.kafka.port import Scope, TopicPartition
 from services.kafka.reader import KafkaReader
 from services.kafka.writer import TransactionalWriter
 
@@ -57,9 +57,9 @@ class KafkaLog:
         await made.start()
         return made
 
-    async def writer(self, transactional_id: str, transaction_timeout_ms: int) -> TransactionalWriter:
+    async def writer(self, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> TransactionalWriter:
         await require_transactions(self.cluster)
-        return TransactionalWriter(self._another("writer"), transactional_id, transaction_timeout_ms)
+        return TransactionalWriter(self._another("writer"), transactional_id, transaction_timeout_ms, scope)
 
     async def plain_writer(self) -> PlainWriter:
         made = PlainWriter(self._another("writer"))
@@ -72,6 +72,9 @@ class KafkaLog:
 
     async def stable_offsets(self, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int | None]:
         return await offsets.stable_offsets(self.cluster, group, topic, partitions)
+
+    async def write_missing_markers(self, scope: Scope) -> int:
+        return await markers.write_missing_markers(self.cluster, scope)
 
     async def log_starts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return await offsets.log_starts(self.cluster, partitions)

@@ -61,6 +61,9 @@ class MemoryWriter:
     async def start(self) -> None:
         self._adopt(self._broker.init_producer_id(self._transactional_id, self._timeout_ms))
 
+    async def idle(self) -> None:
+        """An end and its markers are one step here."""
+
     async def recover(self) -> None:
         self._uncertain = True
         self._adopt(self._broker.init_producer_id(self._transactional_id, self._timeout_ms, *self._identity))
@@ -140,6 +143,9 @@ class MemoryPlainWriter:
 
     async def start(self) -> None:
         """There is no identity to take."""
+
+    async def idle(self) -> None:
+        """Whatever was written can be read."""
 
     async def recover(self) -> None:
         """Nothing is open."""

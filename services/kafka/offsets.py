@@ -4,7 +4,7 @@ Units:   offsets count records of one partition; milliseconds.
 Errors:  Retriable when no answer came in time; Fatal for an unknown topic that stays unknown, or a refusal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from kio.schema.list_offsets.v7 import ListOffsetsRequest, ListOffsetsResponse
@@ -14,13 +14,13 @@ from kio.schema.offset_fetch.v9.request import OffsetFetchRequestGroup, OffsetFe
 from kio.schema.types import BrokerId, GroupId, TopicName
 from kio.static.primitive import i8, i32, i64
 
-from services.kafka.cluster import ASKING_MS, Cluster, CoordinatorOf, Lane, partition_index
-from services.kafka.codes import Code, Kind, Request, failure, kind
-from services.kafka.errors import Indefinite, Retriable
+from services.kafka.cluster import Cluster, CoordinatorOf, partition_index
+from services.kafka.codes import Code, Request, failure
+from services.kafka.leaders import ask_leaders, by_topic
 from services.kafka.patience import ask_again
 from services.kafka.port import TopicPartition
 
-STABLE_MS: Final = 30_000  # an abandoned transaction lives for its time-out plus one scan of the broker
+STABLE_MS: Final = 1_000  # the markers of an end take milliseconds; for longer than that the caller has more to do
 _EARLIEST: Final = i64(-2)
 _LATEST: Final = i64(-1)
 _NOT_SET: Final = -1
@@ -73,48 +73,26 @@ async def high_watermarks(cluster: Cluster, partitions: Sequence[TopicPartition]
 async def _list_offsets(
     cluster: Cluster, partitions: Sequence[TopicPartition], timestamp: i64
 ) -> dict[TopicPartition, int]:
-    missing = list(dict.fromkeys(partitions))
-    found: dict[TopicPartition, int] = {}
-
-    async def ask() -> None:
-        trouble: Retriable | Indefinite | None = None
-        for leader, led in (await cluster.leaders(missing)).items():
-            try:
-                answer = await cluster.call(leader, Lane.QUESTIONS, _request(led, timestamp), ListOffsetsResponse)
-            except (Retriable, Indefinite) as error:
-                cluster.forget_leaders(led)
-                trouble = error
-                continue
-            for topic in answer.topics:
-                for one in topic.partitions:
-                    where = TopicPartition(str(topic.name), int(one.partition_index))
-                    if one.error_code == Code.none:
-                        found[where] = int(one.offset)
-                        missing.remove(where)
-                        continue
-                    refusal = failure(one.error_code, Request.OTHER, f"the offsets of {where.topic} {where.partition}")
-                    if kind(one.error_code) is not Kind.RETRIABLE:
-                        raise refusal
-                    cluster.forget_leaders((where,))
-                    assert isinstance(refusal, Retriable)
-                    trouble = refusal
-        if trouble is not None:
-            raise trouble
-
-    await ask_again(ask, ASKING_MS, "the offsets of the log")
-    return found
-
-
-def _request(partitions: Sequence[TopicPartition], timestamp: i64) -> ListOffsetsRequest:
-    by_topic: dict[str, list[ListOffsetsPartition]] = {}
-    for one in partitions:
-        by_topic.setdefault(one.topic, []).append(
-            ListOffsetsPartition(partition_index=partition_index(one), timestamp=timestamp)
+    def question(led: Sequence[TopicPartition]) -> ListOffsetsRequest:
+        return ListOffsetsRequest(
+            replica_id=BrokerId(-1),
+            isolation_level=i8(0),  # the high watermark; 1 would be the last stable offset
+            topics=tuple(
+                ListOffsetsTopic(
+                    name=TopicName(name),
+                    partitions=tuple(
+                        ListOffsetsPartition(partition_index=partition_index(one), timestamp=timestamp)
+                        for one in several
+                    ),
+                )
+                for name, several in by_topic(led).items()
+            ),
         )
-    return ListOffsetsRequest(
-        replica_id=BrokerId(-1),
-        isolation_level=i8(0),  # the high watermark; 1 would be the last stable offset
-        topics=tuple(
-            ListOffsetsTopic(name=TopicName(name), partitions=tuple(several)) for name, several in by_topic.items()
-        ),
-    )
+
+    return await ask_leaders(cluster, partitions, question, ListOffsetsResponse, _offsets, about="the offsets")
+
+
+def _offsets(answer: ListOffsetsResponse) -> Iterator[tuple[TopicPartition, Code, int]]:
+    for topic in answer.topics:
+        for one in topic.partitions:
+            yield TopicPartition(str(topic.name), int(one.partition_index)), one.error_code, int(one.offset)

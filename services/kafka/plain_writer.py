@@ -33,6 +33,9 @@ class PlainWriter:
     async def start(self) -> None:
         self._appender = await idempotent_appender(self._cluster, DELIVERY_MS, ASKING_MS)
 
+    async def idle(self) -> None:
+        """Whatever was written can be read."""
+
     async def recover(self) -> None:
         """Nothing of ours is open, so there is nothing to recover; a new producer id forgets what failed."""
         await self.start()

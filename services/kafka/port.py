@@ -52,6 +52,13 @@ class Assignment(NamedTuple):
     partitions: frozenset[int]
 
 
+class Scope(NamedTuple):
+    """All that the transactions of one writer ever touch."""
+
+    topics: tuple[str, ...]
+    group: str
+
+
 class Reader(Protocol):
     """Reads assigned partitions from given positions, without a group and without a reset policy."""
 
@@ -103,6 +110,9 @@ class Writer(Protocol):
     async def abort(self) -> None:
         """End the transaction without its records. Nothing open: does nothing."""
 
+    async def idle(self) -> None:
+        """There is nothing to write: time to see whether the last end can be read by everybody."""
+
     async def close(self) -> None:
         """Let go of the connections at once; ends nothing, flushes nothing."""
 
@@ -135,7 +145,7 @@ class Log(Protocol):
 
     async def reader(self, *, committed: bool = True) -> Reader: ...
 
-    async def writer(self, transactional_id: str, transaction_timeout_ms: int) -> Writer: ...
+    async def writer(self, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> Writer: ...
 
     async def plain_writer(self) -> Writer:
         """A writer without Kafka transactions, for the guarantees below exactly-once.
@@ -147,7 +157,16 @@ class Log(Protocol):
     async def membership(self, group: str, topic: str, session_timeout_ms: int) -> Membership: ...
 
     async def stable_offsets(self, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int | None]:
-        """The group's offsets once no open transaction carries any (require_stable); None: never set."""
+        """The group's offsets once no open transaction carries any (require_stable); None: never set.
+
+        Raises Retriable while one still does after a second; an abandoned one lives for its time-out.
+        """
+
+    async def write_missing_markers(self, scope: Scope) -> int:
+        """End what is open in this scope though its transaction was decided: a killed broker may leave such.
+
+        For whoever waits for the end of another's transaction. Returns how many partitions it was missing in.
+        """
 
     async def log_starts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]: ...
 

@@ -132,6 +132,11 @@ class Wire:
         served: dict[int, tuple[int, int]] = live._versions
         return served
 
+    @property
+    def lost(self) -> bool:
+        """It was open, and is not any more, though nobody closed it."""
+        return self._open is not None and not self._open.connected()
+
     def close(self) -> None:
         if self._open is not None:
             self._open.close()

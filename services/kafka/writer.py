@@ -9,9 +9,10 @@ Source:  KIP-890, KIP-447, KIP-360; DESIGN, "Exactly once"; research, section 8.
 InitProducerId v5, Produce v12, TxnOffsetCommit v5, EndTxn v5. Every end of a transaction moves the epoch,
 so that a late copy of any of its requests is refused. Whether an end without an answer happened is never
 guessed: InitProducerId with the old producer id and epoch is asked, which also tells whether somebody has
-taken our place.
+taken our place. Nothing new begins after a broker was lost until the last end has all its markers (ADR 12).
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -32,13 +33,16 @@ from kio.static.protocol import RequestPayload, ResponsePayload
 from services.kafka.appender import Appender
 from services.kafka.cluster import ASKING_MS, Cluster, CoordinatorOf
 from services.kafka.codes import Code, Kind, Request, failure, kind
-from services.kafka.errors import Abortable, Fenced, Indefinite, KafkaFailure, NotMember, Retriable, StaleGeneration
+from services.kafka.errors import Abortable, Indefinite, KafkaFailure, NotMember, Retriable, StaleGeneration
+from services.kafka.markers import settled
 from services.kafka.patience import Patience
-from services.kafka.port import Assignment, Outgoing, TopicPartition
+from services.kafka.port import Assignment, Outgoing, Scope, TopicPartition
+from services.kafka.transactions import Transaction
 
 R = TypeVar("R", bound=ResponsePayload)
 
 UNHEARD_MAX: Final = 2  # an EndTxn and the InitProducerId after it; more lost answers than that are not guessed at
+LOOK_AFTER_S: Final = 1.0
 _END_AGAIN: Final = (
     Code.concurrent_transactions,
     Code.coordinator_load_in_progress,
@@ -58,15 +62,18 @@ class _State(Enum):
 class TransactionalWriter:
     """One per process; not for two tasks at once."""
 
-    def __init__(self, cluster: Cluster, transactional_id: str, transaction_timeout_ms: int) -> None:
+    def __init__(self, cluster: Cluster, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> None:
         self._cluster = cluster
         self._transactional_id = transactional_id
         self._timeout_ms = transaction_timeout_ms
-        self._appender = Appender(cluster, transactional_id, transaction_timeout_ms)
+        self._scope = scope
+        self._appender = Appender(cluster, transactional_id, transaction_timeout_ms, self._settled)
         self._state = _State.NEW
         self._producer_id, self._epoch = -1, -1
         self._carries_offsets = False
         self._unheard = 0  # bumps of the epoch that may have happened without our hearing of them
+        self._loop = asyncio.get_running_loop()
+        self._ended_at: float | None = None  # the last end whose markers nobody has looked at
 
     async def start(self) -> None:
         await self._init_producer_id(-1, -1)
@@ -78,6 +85,7 @@ class TransactionalWriter:
 
     async def produce(self, records: Mapping[TopicPartition, Sequence[Outgoing]]) -> dict[TopicPartition, int]:
         with self._step():
+            await self._settled_after_loss()
             # Longer than the transaction may last there is nothing to be patient for.
             return await self._appender.append(records, self._timeout_ms)
 
@@ -85,6 +93,7 @@ class TransactionalWriter:
         if not member.member_id or member.generation < 0:
             raise StaleGeneration("offsets without a member id and a generation would be checked by nobody")
         with self._step():
+            await self._settled_after_loss()
             await self._send_offsets(group, topic, offsets, member)
             self._carries_offsets = True
 
@@ -108,6 +117,16 @@ class TransactionalWriter:
                 return
         await self.recover()
 
+    async def idle(self) -> None:
+        """A broker that was lost, or paused so long that it was taken for lost, may have left the end unmarked."""
+        if self._state is not _State.READY:
+            return
+        if self._ended_at is not None and self._loop.time() - self._ended_at > LOOK_AFTER_S:
+            await self._settled()
+            self._ended_at = None
+        else:
+            await self._settled_after_loss()
+
     async def close(self) -> None:
         self._cluster.close()
 
@@ -128,12 +147,14 @@ class TransactionalWriter:
 
     async def _init_producer_id(self, producer_id: int, epoch: int) -> None:
         patience = Patience(ASKING_MS)
-        guessed = 0
         while True:
             trouble: KafkaFailure
             try:
+                # Before it, since it makes the coordinator forget how the transaction before was ended.
+                found = await self._settled()
                 # Asked twice it is the same question: the coordinator knows the epoch before the last one.
-                answer = await self._call(self._init_request(producer_id, epoch + guessed), InitProducerIdResponse)
+                request = self._init_request(producer_id, self._ours(epoch, found))
+                answer = await self._call(request, InitProducerIdResponse)
                 if answer.error_code == Code.none:
                     self._adopt(int(answer.producer_id), int(answer.producer_epoch))
                     return
@@ -143,16 +164,28 @@ class TransactionalWriter:
             except Indefinite as error:
                 self._not_heard()
                 trouble = error
-            except Fenced:
-                # One that was killed and came back has forgotten the epoch before the last one: ours, if an answer
-                # with a newer one was lost. A successor would have made the epoch move on beyond what was lost.
-                if epoch < 0 or guessed >= self._unheard:
-                    raise
-                guessed += 1
-                continue
             if patience.spent:
                 raise Retriable(f"no producer id within {ASKING_MS / 1000:g} s: {trouble}", code=trouble.code)
             await patience.pause()
+
+    async def _settled(self) -> Transaction | None:
+        """The coordinator's word on our last transaction, whose every marker is written by now."""
+        return await settled(self._cluster, self._transactional_id, self._scope, self._producer_id)
+
+    async def _settled_after_loss(self) -> None:
+        """A broker that was killed after the end before may have left it without markers: ours would join it."""
+        if self._cluster.lost_connections():
+            await self._settled()
+
+    def _ours(self, epoch: int, found: Transaction | None) -> int:
+        """The epoch to ask with: ours, or one that is ours though its answer was lost.
+
+        A coordinator that came back knows no epoch but the newest. A successor would have made it move on beyond
+        what was lost.
+        """
+        if found is None or found.producer_id != self._producer_id or epoch < 0:
+            return epoch
+        return found.epoch if epoch <= found.epoch <= epoch + self._unheard else epoch
 
     def _init_request(self, producer_id: int, epoch: int) -> InitProducerIdRequest:
         return InitProducerIdRequest(
@@ -204,6 +237,8 @@ class TransactionalWriter:
                 trouble = self._refusal(codes.pop(), Request.TXN_OFFSET_COMMIT, group)
             if patience.spent:
                 raise trouble
+            if trouble.code != Code.concurrent_transactions:
+                await self._settled()
             await patience.pause()
 
     async def _end(self, *, committed: bool) -> None:
@@ -239,6 +274,7 @@ class TransactionalWriter:
         self._state = _State.READY
         self._carries_offsets = False
         self._unheard = 0
+        self._ended_at = self._loop.time()
 
     async def _call(self, request: RequestPayload, response_type: type[R]) -> R:
         return await self._cluster.call_coordinator(

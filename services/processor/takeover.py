@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
-from services.kafka.errors import Indefinite, OffsetOutOfRange, Retriable
+from services.kafka.errors import Fatal, Indefinite, OffsetOutOfRange, Retriable
 from services.kafka.port import Log, Reader, TopicPartition
 from services.processor.domain.settling import Standing
 from services.processor.domain.stored import restored, standing_of
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 PAUSE_MS: Final = 200  # between two tries of something whose own patience is spent
 FETCH_MS: Final = 50
-SAY_STALLED_MS: Final = 5_000
+STALLED_MS: Final = 1_000
 _RESTORED: Final = ("keys", "charges")
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,9 @@ class TakeOver:
         commands = self._terms.topic("commands")
         # 1. Waits for any open transaction that carries these offsets: its owner may yet commit it.
         group_offsets = await self._persist(
-            lambda: self._kafka.stable_offsets(self._terms.group, commands, numbers), "stable_offsets"
+            lambda: self._kafka.stable_offsets(self._terms.group, commands, numbers),
+            "stable_offsets",
+            meanwhile=self._write_missing_markers,
         )
         # 2. The ends are looked at after that, so that whatever that transaction wrote is below them.
         bounds = await self._bounds(numbers)
@@ -139,9 +141,10 @@ class TakeOver:
             self._keep(reader, moved, changes)
             if moved:
                 moved_at = self._surroundings.elapsed_ms()
-            elif self._surroundings.elapsed_ms() - moved_at > SAY_STALLED_MS:
+            elif self._surroundings.elapsed_ms() - moved_at > STALLED_MS:
+                log.warning("restore_waits", behind=sorted(behind), why="a transaction is still open there")
+                await self._write_missing_markers()
                 moved_at = self._surroundings.elapsed_ms()
-                log.warning("restore_waits", behind=sorted(behind), why="an open transaction ends before the log does")
             done = {where for where in behind if reader.position(where) >= ends[where]}
             if done:
                 behind -= done
@@ -191,10 +194,24 @@ class TakeOver:
         cursor = max(reach.cursor, bounds.starts[self._terms.where("keys", partition)])
         return Start(standing, read_from, reach._replace(cursor=cursor))
 
-    async def _persist(self, attempt: Callable[[], Awaitable[T]], about: str) -> T:
+    async def _write_missing_markers(self) -> None:
+        """The transaction waited for may be one that its owner ended, and whose markers a killed broker never wrote."""
+        try:
+            await self._kafka.write_missing_markers(self._terms.scope)
+        except (Retriable, Indefinite, Fatal) as error:
+            log.warning("markers_missing", why=str(error))
+
+    async def _persist(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        about: str,
+        meanwhile: Callable[[], Awaitable[None]] | None = None,
+    ) -> T:
         while True:
             try:
                 return await attempt()
             except (Retriable, Indefinite) as error:
                 log.warning("take_over_waits", about=about, why=str(error))
+                if meanwhile is not None:
+                    await meanwhile()
                 await self._surroundings.sleep(PAUSE_MS)

@@ -7,10 +7,12 @@ from typing import Final, NamedTuple
 
 from events.guarantees import Guarantee
 from events.topics import processor_group, topic_name
-from services.kafka.port import TopicPartition
+from services.kafka.port import Scope, TopicPartition
 
 SESSION_TIMEOUT_MS: Final = 6_000  # the broker's own lower bound: a dead processor is missed after this
 TRANSACTION_TIMEOUT_MS: Final = 5_000  # below it: whoever takes over must not wait for the dead one's transaction
+
+WRITTEN: Final = ("keys", "charges", "replies", "dead-letters")
 
 
 class Terms(NamedTuple):
@@ -29,6 +31,11 @@ class Terms(NamedTuple):
     @property
     def group(self) -> str:
         return processor_group(self.namespace)
+
+    @property
+    def scope(self) -> Scope:
+        """What a processor's transactions write to."""
+        return Scope(tuple(self.topic(name) for name in WRITTEN), self.group)
 
     def topic(self, name: str) -> str:
         return topic_name(self.namespace, name)

@@ -90,7 +90,7 @@ class Worker:
     async def _start(self, transactional_id: str, predecessor: str | None) -> None:
         terms = self._terms
         if terms.exactly_once:
-            self._writer = await self._kafka.writer(transactional_id, terms.transaction_timeout_ms)
+            self._writer = await self._kafka.writer(transactional_id, terms.transaction_timeout_ms, terms.scope)
             self._strategy = await broken(terms.bugs, self._kafka)
         else:
             self._writer = await self._kafka.plain_writer()
@@ -134,6 +134,8 @@ class Worker:
             assert self._assignment is not None, "what is held belongs to an assignment"
             self._under_way = batch
             self._sending = self._surroundings.spawn(self._send(batch, self._assignment), "kafka-transaction")
+        else:
+            await self._writer.idle()
 
     async def _settle(self, portions: Mapping[int, Portion]) -> Batch:
         batch = Batch()

@@ -9,7 +9,7 @@ import pytest
 from events.connection import connection
 from services.kafka.errors import Fatal
 from services.kafka.kafka_log import KafkaLog
-from services.kafka.port import Outgoing, TopicPartition
+from services.kafka.port import Outgoing, Scope, TopicPartition
 from services.kafka.publisher import Publisher
 from services.kafka.tail import Tail
 from tests.support.brokers import OwnBroker, own_broker
@@ -48,7 +48,7 @@ async def test_everything_works_over_tls_and_sasl(secure: OwnBroker, namespace: 
         while not (found := await tail.fetch(500)):
             pass
     assert [one.value for one in found[TopicPartition(commands, 1)]] == [b"{}"]
-    writer = await log.writer(f"{namespace}.w", 10_000)
+    writer = await log.writer(f"{namespace}.w", 10_000, Scope((f"{namespace}.charges",), f"{namespace}.processor"))
     await writer.start()
     await writer.produce({charges: [Outgoing(b"k", b"v")]})
     await writer.send_offsets(f"{namespace}.processor", commands, {1: 1}, owned)

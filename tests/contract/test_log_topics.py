@@ -13,7 +13,7 @@ from events.connection import connection
 from events.topics import TOPICS, topic_name
 from services.kafka.errors import Fatal
 from services.kafka.kafka_log import KafkaLog
-from services.kafka.port import TopicPartition
+from services.kafka.port import Scope, TopicPartition
 from simulator.broker.embedded import EmbeddedBroker
 from tests.support.brokers import own_broker
 
@@ -83,7 +83,7 @@ async def test_a_cluster_without_transaction_version_2_is_refused() -> None:
 
         async def writes() -> None:
             while True:  # until the broker has heard of it itself
-                await (await log.writer("t", 10_000)).close()
+                await (await log.writer("t", 10_000, Scope((), "g"))).close()
 
         async with asyncio.timeout(10):
             with pytest.raises(Fatal, match=r"too old.*set to transaction\.version 1"):

@@ -9,7 +9,7 @@ from events.connection import connection
 from services.kafka.errors import Abortable, Fatal, Indefinite, Retriable
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.membership import KafkaMembership
-from services.kafka.port import Assignment, Outgoing, TopicPartition, Writer
+from services.kafka.port import Assignment, Outgoing, Scope, TopicPartition, Writer
 from simulator.broker.embedded import EmbeddedBroker
 from tests.support.brokers import own_broker
 from tests.support.log_worlds import assigned
@@ -32,7 +32,7 @@ async def test_a_killed_broker_loses_and_repeats_nothing(broker: EmbeddedBroker,
     group, commands = f"{namespace}.processor", f"{namespace}.commands"
     member = await log.membership(group, commands, 6_000)
     await member.start(None)
-    writer = await log.writer(f"{namespace}.w", 10_000)
+    writer = await log.writer(f"{namespace}.w", 10_000, Scope((out.topic,), group))
     await writer.start()
     restarting: list[asyncio.Task[None]] = []
 

@@ -22,7 +22,7 @@ from services.kafka.memory import MemoryLog
 from services.kafka.memory_broker import MemoryBroker
 from services.kafka.memory_clock import ManualClock
 from services.kafka.memory_writer import MemoryFaults
-from services.kafka.port import Assignment, Log, Membership, Outgoing, Reader, Record, TopicPartition, Writer
+from services.kafka.port import Assignment, Log, Membership, Outgoing, Reader, Record, Scope, TopicPartition, Writer
 from simulator.broker.embedded import EmbeddedBroker
 from simulator.proxy.kafka import Act, KafkaProxy, Rule
 from tests.support.wait import wait_until
@@ -90,7 +90,8 @@ class World(ABC):
         return made
 
     async def writer(self, name: str = "w", *, transaction_timeout_ms: int = 10_000, started: bool = True) -> Writer:
-        made = await (await self.log()).writer(f"{self.namespace}.{name}", transaction_timeout_ms)
+        scope = Scope((self.out, self.compacted), self.group)
+        made = await (await self.log()).writer(f"{self.namespace}.{name}", transaction_timeout_ms, scope)
         self._closing.append(made)
         if started:
             await made.start()

@@ -26,7 +26,7 @@ from services.kafka.memory import MemoryLog
 from services.kafka.memory_broker import MemoryBroker
 from services.kafka.memory_clock import ManualClock
 from services.kafka.memory_writer import MemoryFaults
-from services.kafka.port import Assignment, Log, Outgoing, Record, TopicPartition, Writer
+from services.kafka.port import Assignment, Log, Outgoing, Record, Scope, TopicPartition, Writer
 from services.processor.observer import Observer
 from services.processor.store.memory import MemoryStore
 from services.processor.store.port import Change, KeyStore
@@ -103,6 +103,9 @@ class _MortalWriter:
     async def abort(self) -> None:
         await self._writer.abort()
 
+    async def idle(self) -> None:
+        await self._writer.idle()
+
     async def close(self) -> None:
         await self._writer.close()
 
@@ -117,8 +120,8 @@ class MortalLog:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._kafka, name)
 
-    async def writer(self, transactional_id: str, transaction_timeout_ms: int) -> Writer:
-        return _MortalWriter(await self._kafka.writer(transactional_id, transaction_timeout_ms), self._death)
+    async def writer(self, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> Writer:
+        return _MortalWriter(await self._kafka.writer(transactional_id, transaction_timeout_ms, scope), self._death)
 
     async def plain_writer(self) -> Writer:
         return _MortalWriter(await self._kafka.plain_writer(), self._death)
