@@ -5,6 +5,7 @@ Out:     one line a check, then the counts; exit code 1 where a check found some
 
 import argparse
 import asyncio
+import logging
 import sys
 import tempfile
 import time
@@ -25,16 +26,19 @@ def main() -> int:
     parser.add_argument("--partitions", default="4")
     parser.add_argument("--processors", default="2")
     parser.add_argument("--without", action="append", default=[], choices=sorted(WEIGHTS), help="a strike to leave out")
+    parser.add_argument("--key-ttl", help="so short that keys expire: what holds while they last is not checked then")
     parser.add_argument("--dir", type=Path, help="keep the stack's files there")
     parser.add_argument("--break", dest="bug", help="a named bug, to see whether it is noticed")
     asked = parser.parse_args()
     weights = {what: 0 if what in asked.without else weight for what, weight in WEIGHTS.items()}
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says of every try that the broker is away
     began = time.monotonic()
 
     def tell(what: str) -> None:
         print(f"{time.monotonic() - began:6.1f} s {what}", file=sys.stderr, flush=True)
 
     options = ["--guarantee", asked.guarantee, "--partitions", asked.partitions, "--processors", asked.processors]
+    options += ["--key-ttl", asked.key_ttl] if asked.key_ttl else []
     options += ["--gateways", "2"] + (["--break", asked.bug] if asked.bug else [])
     with tempfile.TemporaryDirectory() as made, running(asked.dir or Path(made), *options) as up:
         tell(f"seed {asked.seed}, ready")
@@ -46,6 +50,7 @@ def main() -> int:
                 asked.for_s,
                 weights=weights,
                 every_answers=tuple(asked.every),
+                keys_expire=asked.key_ttl is not None,
                 tell=tell,
             )
         )

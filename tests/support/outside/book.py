@@ -58,7 +58,8 @@ class Book:
     partitions: int
     commands: list[Command] = field(default_factory=list)
     unwanted: list[Entry] = field(default_factory=list)  # commands that nobody may run
-    keys: list[Entry] = field(default_factory=list)
+    keys: list[Entry] = field(default_factory=list)  # without tombstones
+    tombstones: list[Entry] = field(default_factory=list)
     positions: dict[int, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     events: list[Entry] = field(default_factory=list)
     replies: list[Entry] = field(default_factory=list)
@@ -100,7 +101,10 @@ def read_book(partitions: int, topics: Mapping[str, Mapping[int, list[ConsumerRe
                 book.unwanted.append(entry)
             book.ends[number] = entry.place[1] + 1
         for entry in map(_entry, topics["keys"][number]):
-            (book.positions[number] if entry.key == "@position" else book.keys).append(entry)
+            if entry.key == "@position":
+                book.positions[number].append(entry)
+            else:
+                (book.tombstones if entry.raw is None else book.keys).append(entry)
         book.events += map(_entry, topics["charges"][number])
         book.replies += map(_entry, topics["replies"][number])
         book.dead += map(_entry, topics["dead-letters"][number])

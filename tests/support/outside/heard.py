@@ -43,21 +43,15 @@ def answers_are_the_planned_ones(answers: Sequence[Answer], payments: Sequence[P
 
 
 def answers_are_the_key_records(answers: Sequence[Answer], book: Book) -> Iterator[str]:
-    """Every answer is its key's record, byte for byte, or a refusal because the record is another request's."""
-    records = {one.key: one.content for one in book.keys}
+    """Every answer is a record of its key, byte for byte, or a refusal because a record is another request's."""
+    records = book.by_key()
     for one in answers:
-        record = records.get(f"{one.merchant}/{one.key}")
-        if record is None:
-            yield f"{one.merchant}/{one.key} was answered {one.status} and has no record"
-        elif record["fingerprint"] == one.fingerprint:
-            if (record["status"], record["body"].encode(), record["operation"]) != (
-                one.status,
-                one.body,
-                one.operation,
-            ):
-                yield f"{one.merchant}/{one.key} was answered {one.body!r}, and its record says {record['body']}"
-        elif (one.status, one.content["code"]) != (422, "idempotency_key_reused"):
-            yield f"{one.merchant}/{one.key} is another request's and was answered {one.status}"
+        found = [each.content for each in records.get(f"{one.merchant}/{one.key}", ())]
+        same = [each for each in found if each["fingerprint"] == one.fingerprint]
+        if (one.status, one.operation, one.body) in [(e["status"], e["operation"], e["body"].encode()) for e in same]:
+            continue
+        if len(same) == len(found) or (one.status, one.content.get("code")) != (422, "idempotency_key_reused"):
+            yield f"{one.merchant}/{one.key} was answered {one.body!r}; its records say {[e['body'] for e in found]}"
 
 
 def answers_stand_on_the_log(answers: Sequence[Answer], book: Book) -> Iterator[str]:
@@ -70,17 +64,17 @@ def answers_stand_on_the_log(answers: Sequence[Answer], book: Book) -> Iterator[
 
 def paid_means_one_event(answers: Sequence[Answer], book: Book) -> Iterator[str]:
     """Each 200, 201 and 402 that a customer heard has exactly one event, of the right type, about that charge."""
-    events = defaultdict(list)
-    for one in book.events:
-        events[one.content["merchant_id"], one.content["idempotency_key"]].append(one.content)
+    events = book.events_by_command()
+    commands = {(one.key, one.content["body"]): one.content["command_id"] for one in book.keys}
     for merchant, key, body, status in {(one.merchant, one.key, one.body, one.status) for one in answers}:
         if status not in (200, 201, 402):
             continue
-        said, found = json.loads(body), events[merchant, key]
+        said = json.loads(body)
         charge = said.get("charge_id") or said["id"]
         if status == 402:
             wanted = "charge.declined"
         else:
             wanted = "charge.refunded" if said["object"] == "refund" else f"charge.{said['status']}"
+        found = [one.content for one in events.get(commands.get((f"{merchant}/{key}", body.decode()), ""), ())]
         if [(one["type"], one["charge_id"]) for one in found] != [(wanted, charge)]:
             yield f"{merchant}/{key} was told {wanted} {charge}; on the log: {[one['type'] for one in found]}"

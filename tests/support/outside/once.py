@@ -1,6 +1,6 @@
 """Exactly once, on the log: what must be so between commands, events, key records and replies.
 
-In:      a Book of a settled namespace whose keys have not expired.
+In:      a Book of a settled namespace.
 Out:     for each check what it found wrong, in sentences.
 Source:  docs/contract.md, "The log". Pure.
 """
@@ -19,6 +19,38 @@ _EVENTS = {
     "charge.void": {"charge.voided"},
     "refund.create": {"charge.refunded"},
 }
+
+
+Fate = tuple[int, str, bool]  # status, body, whether replayed
+
+
+def _problem(status: int, code: str, title: str, detail: str) -> str:
+    problem = {
+        "code": code,
+        "detail": detail,
+        "status": status,
+        "title": title,
+        "type": f"urn:payonce:problem:{code}",
+    }
+    return json.dumps(problem, separators=(",", ":"))
+
+
+_REUSED = _problem(
+    422,
+    "idempotency_key_reused",
+    "Idempotency key reused",
+    "This idempotency key was used for another request; use a new key for a new request.",
+)
+EXPIRED: Fate = (
+    409,
+    _problem(
+        409,
+        "command_expired",
+        "Command expired",
+        "The command came too late to be executed; nothing was done. Check what happened before, then use a new key.",
+    ),
+    False,
+)
 
 
 def one_event_per_executed_command(book: Book) -> Iterator[str]:
@@ -44,10 +76,27 @@ def one_event_per_executed_command(book: Book) -> Iterator[str]:
 
 
 def one_execution_per_key(book: Book) -> Iterator[str]:
-    """A key has one record and at most one event, however often it was asked."""
+    """However often a key is asked, it has one record and at most one event while its window lasts."""
+    for key, entries in book.by_key().items():
+        for earlier, later in pairwise(one.content for one in entries):
+            if later["completed_at"] < earlier["expires_at"] or later["offset"] <= earlier["offset"]:
+                yield f"key {key} was used at {earlier['completed_at']} and again at {later['completed_at']}"
     executions = Counter(_key_of(one.content) for one in book.events)
-    yield from (f"key {key} has {count} events" for key, count in executions.items() if count > 1)
-    yield from (f"key {key} has {len(found)} records" for key, found in book.by_key().items() if len(found) > 1)
+    records = book.by_key()
+    for key, count in executions.items():
+        if count > sum(one.content["event_id"] is not None for one in records.get(key, ())):
+            yield f"key {key} has {count} events"
+
+
+def tombstones_are_due(book: Book) -> Iterator[str]:
+    """A key is forgotten when the clock has passed its window, not before."""
+    records = book.by_key()
+    for one in book.tombstones:
+        number, offset = one.place
+        before = [each.content for each in records.get(one.key, ()) if each.place[1] < offset]
+        clock = next((each.content["clock"] for each in book.positions[number] if each.place[1] > offset), 0)
+        if not before or clock < before[-1]["expires_at"]:
+            yield f"key {one.key} was forgotten at {clock}, and {'was not there' if not before else 'not due'}"
 
 
 def key_record_is_event(book: Book) -> Iterator[str]:
@@ -105,7 +154,7 @@ def nothing_is_lost(book: Book) -> Iterator[str]:
 
 def every_command_is_answered(book: Book) -> Iterator[str]:
     """Each command on the log, however it came there, has the replies that the key records make it have, no others."""
-    replies: dict[str, Counter[tuple[int, str, bool]]] = {}
+    replies: dict[str, Counter[Fate]] = {}
     for one in book.replies:
         reply = one.content
         said = (reply["status"], reply["body"], reply["replayed"])
@@ -114,7 +163,8 @@ def every_command_is_answered(book: Book) -> Iterator[str]:
     for command_id, commands in book.commands_by_id().items():
         wanted = Counter(fate for one in commands if (fate := fates.of(one)) is not None)
         found = replies.pop(command_id, Counter())
-        if set(wanted) != set(found):
+        gone = {EXPIRED} if book.tombstones else set()  # delivered again after its key was forgotten
+        if set(found) - gone != set(wanted) - gone:
             yield f"command {command_id} was answered {_short(found)} instead of {_short(wanted)}"
         elif any(found[said] < count for said, count in wanted.items()):
             yield f"command {command_id} is on the log {wanted.total()} times and was answered {found.total()} times"
@@ -148,52 +198,29 @@ def positions_only_grow(book: Book) -> Iterator[str]:
 
 
 class _Fates:
-    """What the key records make of each command."""
+    """What the key records make of each command, when it is read for the first time."""
 
     def __init__(self, book: Book) -> None:
-        self._records = {one.key: one.content for one in book.keys}
+        self._records = {key: [one.content for one in entries] for key, entries in book.by_key().items()}
         self._executed = {
-            record["command_id"]: (key, record["offset"])
-            for key, record in self._records.items()
-            if record["event_id"] is not None
+            one.content["command_id"]: (one.key, one.content["offset"])
+            for one in book.keys
+            if one.content["event_id"] is not None
         }
 
-    def of(self, command: Command) -> tuple[int, str, bool] | None:
-        """Status, body and whether replayed; None for a dead letter."""
-        under, since = self._executed.get(command.id, (command.key, 0))
+    def of(self, command: Command) -> Fate | None:
+        """None for a dead letter."""
+        under, since = self._executed.get(command.id, (command.key, command.offset))
         if under != command.key and since < command.offset:
             return None  # its id is another key's
-        record = self._records.get(command.key)
-        if record is None or record["offset"] > command.offset:
-            return (409, _EXPIRED, False) if command.clock > command.entry.content["deadline_at"] else (0, "?", False)
-        if record["fingerprint"] != command.fingerprint:
-            return 422, _REUSED, False
-        return record["status"], record["body"], record["command_id"] != command.id
-
-
-def _problem(status: int, code: str, title: str, detail: str) -> str:
-    problem = {
-        "code": code,
-        "detail": detail,
-        "status": status,
-        "title": title,
-        "type": f"urn:payonce:problem:{code}",
-    }
-    return json.dumps(problem, separators=(",", ":"))
-
-
-_REUSED = _problem(
-    422,
-    "idempotency_key_reused",
-    "Idempotency key reused",
-    "This idempotency key was used for another request; use a new key for a new request.",
-)
-_EXPIRED = _problem(
-    409,
-    "command_expired",
-    "Command expired",
-    "The command came too late to be executed; nothing was done. Check what happened before, then use a new key.",
-)
+        until = [one for one in self._records.get(command.key, ()) if one["offset"] <= command.offset]
+        if until and (until[-1]["offset"] == command.offset or command.clock < until[-1]["expires_at"]):
+            if until[-1]["fingerprint"] != command.fingerprint:
+                return 422, _REUSED, False
+            return until[-1]["status"], until[-1]["body"], until[-1]["command_id"] != command.id
+        if since < command.offset or command.clock > command.entry.content["deadline_at"]:
+            return EXPIRED
+        return 0, "what it comes to, kept under its key", False
 
 
 def _key_of(event: dict[str, object]) -> str:
@@ -202,5 +229,5 @@ def _key_of(event: dict[str, object]) -> str:
     return f"{event['merchant_id']}/{event['idempotency_key']}"
 
 
-def _short(said: "Counter[tuple[int, str, bool]]") -> list[str]:
+def _short(said: Counter[Fate]) -> list[str]:
     return [f"{status} {body[:90]} replayed={replayed} x{count}" for (status, body, replayed), count in said.items()]

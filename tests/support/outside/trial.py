@@ -25,6 +25,7 @@ from tests.support.outside.stack import Stack
 from tests.support.outside.vandals import EVERY_ANSWERS, WEIGHTS, Vandals
 
 LIVES_ASKED = 40
+OF_KEYS_THAT_LAST = ("one answer per request", "answers are the planned ones", "keys have one life")
 SHOWN = 5
 
 
@@ -73,6 +74,7 @@ async def run_trial(
     *,
     weights: dict[str, int] | None = None,
     every_answers: tuple[int, int] = EVERY_ANSWERS,
+    keys_expire: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Trial:
     """Vandals strike while payments begin, but no longer than `for_s` seconds; the stack must be fresh."""
@@ -107,6 +109,9 @@ async def run_trial(
     told = await ledger.ask(stack, random.Random(seed).sample(asked, min(LIVES_ASKED, len(asked))))
     lap("reading")
     _judge(trial, book, told, customers, [*planned, *last])
+    if keys_expire:  # what is asked again after its window is a new request
+        for name in OF_KEYS_THAT_LAST:
+            del trial.verdicts[name]
     lap("judging")
     trial.duplicates = duplicates(book, vandals.minted, vandals.rewound)
     trial.chaos = vandals.done + vandals.appended
@@ -144,6 +149,7 @@ def _judge(trial: Trial, book: Book, told: ledger.Told, customers: Customers, pl
     check("every command is answered", len(book.commands), once.every_command_is_answered(book))
     check("unwanted commands are dead letters", len(book.dead), once.unwanted_commands_are_dead_letters(book))
     check("positions only grow", sum(map(len, book.positions.values())), once.positions_only_grow(book))
+    check("tombstones are due", len(book.tombstones), once.tombstones_are_due(book))
     check("events fold", len(book.events), ledger.events_fold(book))
     check("charges are the fold", sum(map(len, told.charges.values())), ledger.charges_are_the_fold(book, told))
     check("balances are the fold", sum(map(len, told.balances.values())), ledger.balances_are_the_fold(book, told))

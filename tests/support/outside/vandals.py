@@ -24,10 +24,12 @@ from tests.support.outside.kafka import Kafka, ToAppend
 from tests.support.outside.stack import Stack
 
 EVERY_ANSWERS = (20, 260)  # that many answers from one strike to the next: vandals need somebody to disturb
-LATEST_S = 6.0
+LATEST_S = 4.0
 LOOK_EVERY_S = 0.05
 STOPPED_S = {"processor": (1.0, 8.0), "gateway": (0.5, 4.0), "ledger": (0.5, 4.0), "broker": (0.5, 4.0)}
-STRIKE_S_MAX = 40.0
+STRIKE_S_MAX = 30.0
+STRIKES_MAX = 10_000
+TRIES, PAUSE_S = 4, 1.5
 WEIGHTS = {
     "kill processor": 22,
     "stop processor": 14,
@@ -65,26 +67,23 @@ class Vandals:
         self._stopped: set[int] = set()
 
     async def run(self, for_s: float, answers: Callable[[], int], is_over: Callable[[], bool]) -> None:
-        """Strike again and again, for so long at most or until it `is_over`; returns when the last strike has ended."""
+        """Each strike once, then by their weights for so long at most or until it `is_over`; all have ended then."""
         ends = time.monotonic() + for_s
+        once = [what for what, weight in self.weights.items() if weight]
+        self._rng.shuffle(once)
+        again = self._rng.choices(list(self.weights), list(self.weights.values()), k=STRIKES_MAX)
         try:
             async with asyncio.TaskGroup() as group:
-                for what in self._sequence():
-                    before, latest = answers() + self._rng.randint(*self.every_answers), time.monotonic() + LATEST_S
-                    while answers() < before and time.monotonic() < min(latest, ends) and not is_over():  # noqa: ASYNC110
+                for number, what in enumerate(once + again):
+                    enough, latest = answers() + self._rng.randint(*self.every_answers), time.monotonic() + LATEST_S
+                    while answers() < enough and time.monotonic() < latest:  # noqa: ASYNC110
                         await asyncio.sleep(LOOK_EVERY_S)
-                    if time.monotonic() >= ends or is_over():
+                    if number >= len(once) and (time.monotonic() >= ends or is_over()):
                         break
                     group.create_task(self._strike(what, random.Random(self._rng.getrandbits(64))))
         finally:
             for pid in list(self._stopped):
                 self._wake(pid)
-
-    def _sequence(self) -> list[str]:
-        """Every strike once, in some order, then by their weights."""
-        first = [what for what, weight in self.weights.items() if weight]
-        self._rng.shuffle(first)
-        return first + self._rng.choices(list(self.weights), list(self.weights.values()), k=10_000)
 
     async def _strike(self, what: str, rng: random.Random) -> None:
         verb, _, about = what.partition(" ")
@@ -95,14 +94,17 @@ class Vandals:
             "append": self._append,
         }[verb]
         async with self._busy.setdefault(verb if verb in ("rewind", "append") else about, asyncio.Lock()):
-            try:
-                async with asyncio.timeout(STRIKE_S_MAX):
-                    await act(rng, about)
-            except (KafkaError, OSError, TimeoutError, LookupError) as error:
-                self.failed[f"{what}: {type(error).__name__}"] += 1
-                self.tell(f"{what} failed: {error!r}")
-            else:
-                self.done[what] += 1
+            for _ in range(TRIES):  # another strike may have taken the broker or the victim away
+                try:
+                    async with asyncio.timeout(STRIKE_S_MAX):
+                        await act(rng, about)
+                except (KafkaError, OSError, TimeoutError, LookupError) as error:
+                    self.failed[f"{what}: {type(error).__name__}"] += 1
+                    self.tell(f"{what} failed: {error!r}")
+                    await asyncio.sleep(PAUSE_S)
+                else:
+                    self.done[what] += 1
+                    return
 
     # -- processes -----------------------------------------------------------------------------------------
 
