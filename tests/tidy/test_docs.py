@@ -1,26 +1,15 @@
 """What the documents say is there, is there."""
 
-import asyncio
-import os
 import re
-import signal
-import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-import psutil
 import pytest
 import typer
 
-from events.guarantees import Guarantee
 from events.options import OPTIONS
 from simulator.cli import app
-from simulator.faults.base import Injection, Processes, Scene, Victim
-from simulator.log_watch import LogWatch
-from simulator.seeded import seeded
-from tests.support.wait import wait_until
 
 ROOT = Path(__file__).parents[2]
 FOR_USERS = ("README.md", "CONTRIBUTING.md")
@@ -110,39 +99,3 @@ def test_the_code_map_is_of_this_tree() -> None:
                 lost.append(f"{rooms.strip()}: {file}")
     assert rows
     assert not lost
-
-
-class RealProcesses:
-    """One process that really runs, in the place of a gateway."""
-
-    def __init__(self, pid: int) -> None:
-        self._victim = Victim("gateway", 0, pid)
-
-    def running(self, role: str) -> list[Victim]:
-        return [self._victim] if role == "gateway" else []
-
-    def signal(self, victim: Victim, number: int) -> None:
-        os.kill(victim.pid, number)
-
-
-async def test_the_recipe_for_a_fault_works_as_printed() -> None:
-    """CONTRIBUTING's example, copied from the page, bites a real process and mends it when it is cancelled."""
-    block = next(block for _, block in FENCED.findall(text_of("CONTRIBUTING.md")) if "class PauseGateway" in block)
-    module: dict[str, Any] = {}
-    exec(re.sub(r"^   ", "", block, flags=re.MULTILINE), module)
-    child = await asyncio.create_subprocess_exec(sys.executable, "-c", "import time; time.sleep(60)")
-    try:
-        processes = cast("Processes", RealProcesses(child.pid))
-        scene = Scene(Guarantee.EXACTLY_ONCE, processes, (), cast("LogWatch", None), lambda _: None, asyncio.Event())
-        injection = Injection("pause_gateway", 1, seeded(1), 30.0, lambda _phase, _detail: None)
-        strike = asyncio.create_task(module["PauseGateway"]().inject(scene, injection))
-        status = psutil.Process(child.pid).status
-        await wait_until(lambda: status() == psutil.STATUS_STOPPED, timeout_s=10.0, message="it stopped nothing")
-        assert injection.hits == 1
-        strike.cancel()
-        with suppress(asyncio.CancelledError):
-            await strike
-        await wait_until(lambda: status() != psutil.STATUS_STOPPED, timeout_s=10.0, message="it mended nothing")
-    finally:
-        child.send_signal(signal.SIGKILL)
-        await child.wait()

@@ -45,7 +45,7 @@ def test_unknown_members_of_an_envelope_are_tolerated() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"type": "charge.disputed"},
+        {"type": "charge.unheard_of"},
         {"amount": 0},
         {"amount": 1_000_000_000_000},
         {"amount": 1.0},
