@@ -103,19 +103,23 @@ async def _partitions(cluster: Cluster, scope: Scope) -> set[TopicPartition]:
             for one in topic.partitions
         }
         if offsets.partitions:  # before the first group there are none
-            found.add(TopicPartition(OFFSETS_TOPIC, offsets_partition(scope.group, len(offsets.partitions))))
+            found.add(TopicPartition(OFFSETS_TOPIC, coordinating_partition(scope.group, len(offsets.partitions))))
         return found
 
     return await ask_again(ask, ASKING_MS, "the partitions of the topics")
 
 
-def offsets_partition(group: str, partitions: int) -> int:
-    """Where a group's offsets are: Java's String.hashCode, without its sign."""
-    units = group.encode("utf-16-be")
+def coordinating_partition(name: str, partitions: int) -> int:
+    """Which of an internal topic's partitions has a group or a transactional id: by Java's String.hashCode.
+
+    Its absolute value, that is; Kafka's partitioner of records clears the sign bit instead.
+    """
+    units = name.encode("utf-16-be")
     hashed = 0
     for at in range(0, len(units), 2):
         hashed = (31 * hashed + int.from_bytes(units[at : at + 2], "big")) & 0xFFFFFFFF
-    return (hashed & 0x7FFFFFFF) % partitions
+    signed = hashed - (1 << 32) if hashed >= 1 << 31 else hashed
+    return (0 if signed == -(1 << 31) else abs(signed)) % partitions
 
 
 async def open_transactions(cluster: Cluster, scope: Scope) -> list[Open]:
