@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final, cast
 
 from kio.schema.produce.v12 import ProduceRequest, ProduceResponse
@@ -36,15 +37,15 @@ _SAME_BROKER: Final = (Code.concurrent_transactions, Code.corrupt_message)  # no
 class _Pending:
     """What is left to append to one partition."""
 
-    __slots__ = ("base_offset", "batch", "certain", "failure", "rest", "trouble")
+    __slots__ = ("base_offset", "batch", "certain", "rest", "settled", "trouble")
 
-    def __init__(self, rest: Iterator[Batch]) -> None:
+    def __init__(self, rest: Iterator[Batch], settled: Callable[[int | KafkaFailure], None]) -> None:
         self.rest = rest
+        self.settled = settled
         self.batch: Batch | None = next(rest, None)
         self.base_offset = -1
         self.certain = True  # so far it is known of every batch whether it is on the log
         self.trouble: KafkaFailure | None = None  # of the last round; another round may mend it
-        self.failure: KafkaFailure | None = None
 
     def acknowledged(self, base_offset: int) -> None:
         if self.base_offset < 0:
@@ -52,6 +53,8 @@ class _Pending:
         self.batch = next(self.rest, None)
         self.certain = True
         self.trouble = None
+        if self.batch is None:
+            self.settled(self.base_offset)
 
     def failed(self, error: KafkaFailure) -> None:
         """Give up; where a batch may be on the log, or some of several are, nobody is told that none is."""
@@ -59,7 +62,7 @@ class _Pending:
         uncertain = not self.certain or self.base_offset >= 0
         if uncertain and not isinstance(error, Fatal):
             error = Indefinite(f"records may or may not have been appended: {error}", code=error.code)
-        self.failure = error
+        self.settled(error)
 
 
 class Appender:
@@ -96,13 +99,29 @@ class Appender:
         return cast(dict[TopicPartition, int], outcomes)
 
     async def append_each(
-        self, records: Mapping[TopicPartition, Sequence[Outgoing]], within_ms: float
+        self,
+        records: Mapping[TopicPartition, Sequence[Outgoing]],
+        within_ms: float,
+        told: Callable[[TopicPartition, int | KafkaFailure], None] | None = None,
     ) -> dict[TopicPartition, int | KafkaFailure]:
-        """As `append`, each partition on its own; calls at once must not name the same partition."""
+        """As `append`, each partition on its own; calls at once must not name the same partition.
+
+        `told` hears of each as soon as it is settled: one whose broker is away keeps no other waiting.
+        """
         patience = Patience(within_ms)
         now_ms = time.time_ns() // 1_000_000
+        outcomes: dict[TopicPartition, int | KafkaFailure] = {}
+
+        def settled(where: TopicPartition, outcome: int | KafkaFailure) -> None:
+            self._sequences[where] = (self._sequences.get(where, 0) + len(records[where])) % SEQUENCES
+            outcomes[where] = outcome
+            if told is not None:
+                told(where, outcome)
+
         pending = {
-            where: _Pending(self._batches(where, several, now_ms)) for where, several in records.items() if several
+            where: _Pending(self._batches(where, several, now_ms), partial(settled, where))
+            for where, several in records.items()
+            if several
         }
         while waiting := {where: one for where, one in pending.items() if one.batch is not None}:
             await self._round(waiting)
@@ -116,10 +135,6 @@ class Appender:
             elif self._before_again and any(one.trouble.code not in _SAME_BROKER for one in troubled if one.trouble):
                 await self._before_again()
             await patience.pause()
-        outcomes: dict[TopicPartition, int | KafkaFailure] = {}
-        for where, one in pending.items():
-            outcomes[where] = one.base_offset if one.failure is None else one.failure
-            self._sequences[where] = (self._sequences.get(where, 0) + len(records[where])) % SEQUENCES
         return outcomes
 
     def _batches(self, where: TopicPartition, records: Sequence[Outgoing], now_ms: int) -> Iterator[Batch]:
@@ -135,11 +150,13 @@ class Appender:
     async def _round(self, waiting: dict[TopicPartition, _Pending]) -> None:
         """Send each partition's next batch once, and await every answer before any is judged."""
         try:
-            by_leader = await self._cluster.leaders(waiting)
+            by_leader, leaderless = await self._cluster.find_leaders(waiting)
         except (Retriable, Indefinite) as error:
             for one in waiting.values():
                 one.trouble = error
             return
+        for where, why in leaderless.items():
+            waiting[where].trouble = why
         parcels = [
             (leader, {where: waiting[where] for where in some})
             for leader, led in by_leader.items()

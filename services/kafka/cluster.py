@@ -63,32 +63,37 @@ class Cluster:
             self._wire(host, int(port))
             for host, _, port in (server.rpartition(":") for server in connection.bootstrap_servers)
         ]
+        self._answering: int | None = None  # the broker that answered the last question put to anybody
         self._leaders: dict[TopicPartition, int] = {}
         self._coordinators: dict[tuple[CoordinatorOf, str], int] = {}
 
     async def call(self, node: int, lane: Lane, request: RequestPayload, response_type: type[R]) -> R:
         """Ask this very broker; raises Retriable where nothing was sent, Indefinite where no answer came."""
-        address = self._addresses.get(node)
-        if address is None:
-            raise Retriable(f"broker {node} is not known yet")
-        wire = self._wires.get((node, lane))
-        if wire is None or wire.address != f"{address[0]}:{address[1]}":
-            wire = self._wires[(node, lane)] = self._wire(*address)
-        return await wire.call(request, response_type)
+        return await self._wire_to(node, lane).call(request, response_type)
 
     async def ask(self, request: RequestPayload, response_type: type[R]) -> R:
-        """Ask whichever broker answers first: those known, then those we were told of at the start."""
+        """Ask whichever broker answers first: those known, then those we were told of at the start.
+
+        The one that answered last comes first: one that hangs costs its time-out once, and not each question.
+        """
         trouble: Retriable | Indefinite = Retriable("no broker is known")
-        for node in list(self._addresses):
+        for node in self._likeliest_first():
             try:
-                return await self.call(node, Lane.QUESTIONS, request, response_type)
+                answer = await self.call(node, Lane.QUESTIONS, request, response_type)
             except (Retriable, Indefinite) as error:
                 trouble = error
-        for wire in self._bootstrap:
+            else:
+                self._answering = node
+                return answer
+        for wire in list(self._bootstrap):
             try:
-                return await wire.call(request, response_type)
+                answer = await wire.call(request, response_type)
             except (Retriable, Indefinite) as error:
                 trouble = error
+            else:
+                self._bootstrap.remove(wire)
+                self._bootstrap.insert(0, wire)
+                return answer
         raise trouble
 
     async def describe(self, topics: Iterable[str]) -> dict[str, MetadataResponseTopic]:
@@ -113,20 +118,33 @@ class Cluster:
 
     async def leaders(self, partitions: Iterable[TopicPartition]) -> dict[int, list[TopicPartition]]:
         """The partitions by the broker that leads them; raises Retriable while one has no leader."""
+        by_leader, leaderless = await self.find_leaders(partitions)
+        if leaderless:
+            raise next(iter(leaderless.values()))
+        return by_leader
+
+    async def find_leaders(
+        self, partitions: Iterable[TopicPartition]
+    ) -> tuple[dict[int, list[TopicPartition]], dict[TopicPartition, Retriable]]:
+        """The partitions by the broker that leads them, and why others have none; raises what concerns them all."""
         wanted = list(partitions)
         unknown = {one.topic for one in wanted if one not in self._leaders}
-        if unknown:
-            described = await self.describe(unknown)
-            for topic in described.values():
-                if topic.error_code != Code.none:
-                    raise failure(topic.error_code, Request.OTHER, f"topic {topic.name}")
+        refused: dict[str, Retriable] = {}
+        for name, topic in (await self.describe(unknown)).items() if unknown else ():
+            if topic.error_code != Code.none:
+                error = failure(topic.error_code, Request.OTHER, f"topic {name}")
+                if not isinstance(error, Retriable):
+                    raise error
+                refused[name] = error
         by_leader: dict[int, list[TopicPartition]] = {}
+        leaderless: dict[TopicPartition, Retriable] = {}
         for one in wanted:
             leader = self._leaders.get(one)
             if leader is None:
-                raise Retriable(f"{one.topic} {one.partition} has no leader")
-            by_leader.setdefault(leader, []).append(one)
-        return by_leader
+                leaderless[one] = refused.get(one.topic) or Retriable(f"{one.topic} {one.partition} has no leader")
+            else:
+                by_leader.setdefault(leader, []).append(one)
+        return by_leader, leaderless
 
     async def nodes(self) -> list[int]:
         """Every broker of the cluster."""
@@ -198,15 +216,30 @@ class Cluster:
 
     async def versions(self) -> dict[int, tuple[int, int]]:
         """The request versions that one broker of the cluster serves."""
-        for node, (host, port) in self._addresses.items():
-            wire = self._wires.setdefault((node, Lane.QUESTIONS), self._wire(host, port))
-            return await wire.versions()
-        raise Retriable("no broker is known")
+        trouble = Retriable("no broker is known")
+        for node in self._likeliest_first():
+            try:
+                return await self._wire_to(node, Lane.QUESTIONS).versions()
+            except Retriable as error:
+                trouble = error
+        raise trouble
 
     def close(self) -> None:
         for wire in (*self._wires.values(), *self._bootstrap):
             wire.close()
         self._wires.clear()
+
+    def _likeliest_first(self) -> list[int]:
+        return sorted(self._addresses, key=lambda node: node != self._answering)
+
+    def _wire_to(self, node: int, lane: Lane) -> Wire:
+        address = self._addresses.get(node)
+        if address is None:
+            raise Retriable(f"broker {node} is not known yet")
+        wire = self._wires.get((node, lane))
+        if wire is None or wire.address != f"{address[0]}:{address[1]}":
+            wire = self._wires[(node, lane)] = self._wire(*address)
+        return wire
 
     def _wire(self, host: str, port: int) -> Wire:
         return Wire(host, port, self.connection, self.client_id, self._request_timeout_ms)

@@ -130,9 +130,16 @@ class Publisher:
                 _fail(sends, Indefinite("the publisher stopped before an answer came"))
             raise
         finally:
-            self._in_flight.difference_update(ready)
-            self._count -= sum(map(len, ready.values()))
-            self._wake.set()
+            for where in list(ready):
+                self._settled(where, ready)
+
+    def _settled(self, where: TopicPartition, ready: dict[TopicPartition, list[_Send]]) -> list[_Send]:
+        """Take a partition out of its delivery: the next one may leave."""
+        sends = ready.pop(where)
+        self._in_flight.discard(where)
+        self._count -= len(sends)
+        self._wake.set()
+        return sends
 
     async def _append(self, ready: dict[TopicPartition, list[_Send]]) -> None:
         loop = asyncio.get_running_loop()
@@ -145,18 +152,23 @@ class Publisher:
             return
         self._appender = appender
         records = {where: [one.record for one in sends] for where, sends in ready.items()}
-        for where, outcome in (await appender.append_each(records, within_ms)).items():
+
+        def told(where: TopicPartition, outcome: int | KafkaFailure) -> None:
+            # As soon as it is known: a broker that is away keeps nobody waiting who writes to another.
+            sends = self._settled(where, ready)
             if isinstance(outcome, int):
-                for index, one in enumerate(ready[where]):
+                for index, one in enumerate(sends):
                     if not one.done.done():
                         one.done.set_result(Appended(where.partition, outcome + index))
-                continue
+                return
             if self._appender is appender:
                 self._appender = None
             log.warning("records_not_acknowledged", topic=where.topic, partition=where.partition,
-                        records=len(ready[where]), reason=str(outcome))  # fmt: skip
+                        records=len(sends), reason=str(outcome))  # fmt: skip
             unknown = isinstance(outcome, Indefinite)
-            _fail(ready[where], outcome if unknown else NotSent(str(outcome), code=outcome.code))
+            _fail(sends, outcome if unknown else NotSent(str(outcome), code=outcome.code))
+
+        await appender.append_each(records, within_ms, told)
 
     async def _new_appender(self, within_ms: float) -> Appender:
         return await idempotent_appender(self._cluster, self._delivery_timeout_ms, within_ms)
