@@ -26,11 +26,13 @@ def main() -> int:
     parser.add_argument("--partitions", default="4")
     parser.add_argument("--processors", default="2")
     parser.add_argument("--without", action="append", default=[], choices=sorted(WEIGHTS), help="a strike to leave out")
+    parser.add_argument("--more", action="append", default=[], choices=sorted(WEIGHTS), help="a strike to repeat often")
     parser.add_argument("--key-ttl", help="so short that keys expire: what holds while they last is not checked then")
     parser.add_argument("--dir", type=Path, help="keep the stack's files there")
     parser.add_argument("--break", dest="bug", help="a named bug, to see whether it is noticed")
     asked = parser.parse_args()
     weights = {what: 0 if what in asked.without else weight for what, weight in WEIGHTS.items()}
+    weights |= {what: sum(WEIGHTS.values()) for what in asked.more}
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it says of every try that the broker is away
     began = time.monotonic()
 
