@@ -25,6 +25,8 @@ _FIELDS: Final = {
     "ssl.endpoint.identification.algorithm": "verify_hostname",
 }
 
+_ANOTHER_NAME: Final = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH
+
 
 class InvalidConnection(ValueError):
     """An address or a setting that cannot be meant."""
@@ -97,6 +99,28 @@ def connection(bootstrap: str, properties: str | None = None) -> KafkaConnection
     if made.uses_sasl and (made.mechanism is None or made.username is None or made.password is None):
         raise InvalidConnection("SASL needs sasl.mechanism, sasl.username and sasl.password.")
     return made
+
+
+def login_refused(address: str, connection: KafkaConnection) -> str:
+    """The sentence for a broker that takes the password not, or not by this mechanism."""
+    return (
+        f"The Kafka at {address} does not let {connection.username!r} in: check sasl.mechanism, sasl.username and "
+        "sasl.password in the file of --kafka-security."
+    )
+
+
+def certificate_refused(address: str, verify_code: int, reason: str) -> str:
+    """The sentence for a certificate that does not verify; code and reason are OpenSSL's."""
+    said = reason.rstrip(".")
+    if verify_code in _ANOTHER_NAME:
+        return (
+            f"The certificate of the Kafka at {address} is for another name ({said}): use a name that it is for, or "
+            "set ssl.endpoint.identification.algorithm=none in the file of --kafka-security."
+        )
+    return (
+        f"The certificate of the Kafka at {address} is not trusted ({said}): "
+        "name its authority with ssl.ca.location in the file of --kafka-security."
+    )
 
 
 def _first(error: ValueError) -> str:

@@ -28,8 +28,14 @@ EXIT_INTERRUPTED = 130
 # Typer keeps its copy of click private; the class that all usage errors share is above this public one.
 UsageError: type[Exception] = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
-# Exceptions whose text was written for people, by name: their rooms are not imported at start.
-SENTENCES = {"BrokerUnavailable", "InvalidConnection", "LedgerReadError", "LogWatchError"}
+# Exceptions whose text was written for people, and their exit codes, by name: their rooms are not imported at start.
+SENTENCES = {
+    "AccessRefused": EXIT_USAGE,
+    "BrokerUnavailable": 1,
+    "InvalidConnection": 1,
+    "LedgerReadError": 1,
+    "LogWatchError": 1,
+}
 
 app = typer.Typer(
     name="payonce",
@@ -89,10 +95,10 @@ def run(arguments: list[str]) -> int:
     except OSError as error:
         return _say(_os_sentence(error), 1)
     except Exception as error:
-        sentence = _known_sentence(error)
-        if sentence is None:
+        code = SENTENCES.get(type(error).__name__)
+        if code is None:
             raise
-        return _say(sentence, 1)
+        return _say(str(error), code)
 
 
 def _say(sentence: str, code: int) -> int:
@@ -115,11 +121,6 @@ def _os_sentence(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full{':' if where else '.'}{where}"
     return f"The system refused{where}: {error.strerror or error}."
-
-
-def _known_sentence(error: Exception) -> str | None:
-    """The text of exceptions that were written for people, in rooms that are not imported at start."""
-    return str(error) if type(error).__name__ in SENTENCES else None
 
 
 if __name__ == "__main__":

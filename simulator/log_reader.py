@@ -4,7 +4,7 @@ In:      a KafkaConnection and a namespace.
 Out:     the log's extent, then batches of entries, partition by partition in offset order, a bounded number
          at a time.
 Units:   offsets; seconds and milliseconds as named.
-Errors:  LogReadError, one sentence: no broker, no such topics, or no progress for STALLED_S.
+Errors:  LogReadError, one sentence: no broker, no such topics, or no progress for STALLED_S; AccessRefused.
 Source:  each range is read twice, read_uncommitted and read_committed; the difference was aborted, or is
          still open at and above the last stable offset. Ends are positions fixed beforehand, never "the last
          record seen" (research: markers, compaction and aborted records leave gaps).
@@ -32,6 +32,7 @@ from aiokafka.errors import (
 from events.connection import KafkaConnection
 from events.topics import processor_group, topic_name
 from simulator.audit.log import COMMANDS, OUTPUTS, TOPICS, Bounds, Entry, Extent, Fate
+from simulator.broker.errors import AccessRefused, BrokerUnavailable
 from simulator.failure import Failure
 from simulator.log_watch import client_options
 
@@ -58,6 +59,7 @@ class LogReader:
 
     def __init__(self, connection: KafkaConnection, namespace: str) -> None:
         self._namespace = namespace
+        self._connection = connection
         self._where = connection.bootstrap
         options = client_options(connection) | {"client_id": "payonce-audit-reader"}
         self._options = options | {"request_timeout_ms": REQUEST_TIMEOUT_MS}
@@ -76,7 +78,7 @@ class LogReader:
 
     async def __aenter__(self) -> Self:
         try:
-            await asyncio.gather(self._committed.start(), self._uncommitted.start())
+            await self._start()
             self.extent = await self._extent()
         except KafkaError as error:
             await self._stop()
@@ -85,6 +87,20 @@ class LogReader:
             await self._stop()
             raise
         return self
+
+    async def _start(self) -> None:
+        try:
+            await asyncio.gather(self._committed.start(), self._uncommitted.start())
+        except (KafkaError, ValueError) as error:
+            from simulator.broker import cluster  # noqa: PLC0415  kio is slow to load, and only now needed
+
+            try:
+                await cluster.check(self._connection)  # says which of many reasons it was
+            except AccessRefused:
+                raise
+            except BrokerUnavailable as why:
+                raise LogReadError(str(why)) from None
+            raise LogReadError(f"The log at {self._where} cannot be read: {error}.") from None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

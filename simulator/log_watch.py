@@ -3,14 +3,14 @@
 In:      a KafkaConnection, a namespace.
 Out:     offsets, owners, records of a range; nothing here writes a record.
 Units:   offsets; waits in milliseconds or seconds, as named.
-Errors:  LogWatchError, one sentence, when the log does not answer within its bound.
+Errors:  LogWatchError, one sentence, when the log does not answer within its bound; BrokerUnavailable, when it
+         cannot be reached at all.
 Source:  research/kafka.md, 1.1: a transactional commit by an outsider is accepted for an active group, a
          plain one is not; 1.6: a read_committed consumer's end offsets are the last stable offsets.
 """
 
 import asyncio
 import re
-import ssl
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
@@ -22,6 +22,7 @@ from aiokafka.errors import KafkaError
 
 from events.connection import KafkaConnection
 from events.topics import processor_group, topic_name
+from simulator.broker.tls import tls_context
 
 Spot = tuple[str, int]  # a topic without its namespace, and a partition
 READ_TIMEOUT_S = 10.0
@@ -48,11 +49,7 @@ def client_options(connection: KafkaConnection) -> dict[str, Any]:
         "client_id": "payonce-simulator-watch",
     }
     if connection.uses_tls:
-        context = ssl.create_default_context(cafile=connection.ca_file)
-        context.check_hostname = connection.verify_hostname
-        if connection.cert_file is not None:
-            context.load_cert_chain(connection.cert_file, connection.key_file)
-        options["ssl_context"] = context
+        options["ssl_context"] = tls_context(connection)
     if connection.uses_sasl:
         options |= {
             "sasl_mechanism": connection.mechanism,
@@ -68,6 +65,7 @@ class LogWatch:
     def __init__(self, connection: KafkaConnection, namespace: str) -> None:
         self.namespace = namespace
         self.partitions = range(0)
+        self._connection = connection
         self._options = client_options(connection)
         self._group = processor_group(namespace)
         self._committed = self._consumer("read_committed")
@@ -76,7 +74,14 @@ class LogWatch:
         self._reading = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        await asyncio.gather(self._committed.start(), self._uncommitted.start(), self._admin.start())
+        try:
+            await asyncio.gather(self._committed.start(), self._uncommitted.start(), self._admin.start())
+        except (KafkaError, ValueError):
+            await self.__aexit__()
+            from simulator.broker import cluster  # noqa: PLC0415  kio is slow to load, and only now needed
+
+            await cluster.check(self._connection)  # says which of many reasons it was
+            raise LogWatchError(f"No Kafka answers at {self._connection.bootstrap}.") from None
         (topic,) = await self._admin.describe_topics([topic_name(self.namespace, "commands")])
         self.partitions = range(len(topic["partitions"]))
         return self

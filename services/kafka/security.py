@@ -2,14 +2,14 @@
 
 In:      KafkaConnection (events), as read from a librdkafka-style properties file.
 Out:     the keyword arguments that every aiokafka client and connection takes.
-Errors:  Fatal when a certificate file cannot be read.
+Errors:  Unfit when a certificate file cannot be read.
 """
 
 import ssl
 from typing import Any
 
 from events.connection import KafkaConnection
-from services.kafka.errors import Fatal
+from services.kafka.errors import Unfit
 
 
 def bootstrap(connection: KafkaConnection) -> list[str]:
@@ -37,6 +37,7 @@ def _ssl_context(connection: KafkaConnection) -> ssl.SSLContext:
         if connection.cert_file is not None:
             context.load_cert_chain(connection.cert_file, connection.key_file)
     except (OSError, ssl.SSLError) as error:
-        raise Fatal(f"the TLS files of the Kafka connection cannot be read: {error}") from error
+        named = connection.ca_file or connection.cert_file
+        raise Unfit(f"The TLS files for Kafka cannot be used ({named}: {error.strerror or error}).") from error
     context.check_hostname = connection.verify_hostname
     return context

@@ -3,7 +3,7 @@
 In:      a kio request.
 Out:     its kio response.
 Units:   milliseconds.
-Errors:  Retriable: nothing was sent. Indefinite: sent, and no answer came. Fatal: TLS or SASL refused us.
+Errors:  Retriable: nothing was sent. Indefinite: sent, and no answer came. Unfit: TLS or SASL do not let us in.
 
 aiokafka does what it does well: TCP, TLS, SASL, correlation ids, answers in order. Its own messages are
 older than transaction.version 2 (TxnOffsetCommit v0, EndTxn v0, Produce v8), so ours come from kio.
@@ -22,8 +22,8 @@ from kio.schema.response_header.v1.header import ResponseHeader as ResponseHeade
 from kio.serial import entity_reader, entity_writer
 from kio.static.protocol import RequestPayload, ResponsePayload
 
-from events.connection import KafkaConnection
-from services.kafka.errors import Fatal, Indefinite, Retriable
+from events.connection import KafkaConnection, certificate_refused, login_refused
+from services.kafka.errors import Indefinite, Retriable, Unfit
 from services.kafka.security import security
 
 R = TypeVar("R", bound=ResponsePayload)
@@ -32,7 +32,7 @@ _REFUSED: Final = (
     aiokafka_errors.SaslAuthenticationFailed,
     aiokafka_errors.UnsupportedSaslMechanismError,
     aiokafka_errors.IllegalSaslStateError,
-    ssl.SSLCertVerificationError,
+    ValueError,  # by SCRAM the broker has to prove that it knows the password, too
 )
 
 
@@ -105,6 +105,7 @@ class Wire:
         self, host: str, port: int, connection: KafkaConnection, client_id: str, request_timeout_ms: int
     ) -> None:
         self.address = f"{host}:{port}"
+        self._connection = connection
         self._arguments: dict[str, Any] = {
             "host": host,
             "port": port,
@@ -152,8 +153,10 @@ class Wire:
         fresh = AIOKafkaConnection(**self._arguments)
         try:
             await fresh.connect()
+        except ssl.SSLCertVerificationError as error:
+            raise Unfit(certificate_refused(self.address, error.verify_code, error.verify_message)) from error
         except _REFUSED as error:
-            raise Fatal(f"Kafka at {self.address} refused the connection: {error}") from error
+            raise Unfit(login_refused(self.address, self._connection)) from error
         except (aiokafka_errors.KafkaError, OSError, TimeoutError) as error:
             fresh.close()
             raise Retriable(f"cannot connect to Kafka at {self.address}: {error or 'time-out'}") from error

@@ -11,12 +11,13 @@ from pathlib import Path
 from events.connection import InvalidConnection, KafkaConnection, connection
 from simulator.broker.docker import DockerBroker
 from simulator.broker.embedded import EmbeddedBroker
-from simulator.broker.errors import BrokerUnavailable
+from simulator.broker.errors import AccessRefused, BrokerUnavailable
 from simulator.broker.external import ExternalBroker
 from simulator.broker.java import JvmProfile
 from simulator.broker.protocol import Broker, Progress, silent
 
 __all__ = [
+    "AccessRefused",
     "Broker",
     "BrokerUnavailable",
     "DockerBroker",

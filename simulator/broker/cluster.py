@@ -3,7 +3,7 @@
 In:      KafkaConnection.
 Out:     nothing: it answers, lets us in, and its finalized features include transaction.version 2.
 Units:   _s are seconds.
-Errors:  BrokerUnavailable, one sentence for each way in which it is not.
+Errors:  BrokerUnavailable, one sentence for each way in which it is not; AccessRefused where it does not let us in.
 Source:  ApiVersions v4, which a broker answers before it asks for a password. Messages by kio.
 """
 
@@ -22,8 +22,9 @@ from kio.schema.request_header.v2.header import RequestHeader
 from kio.serial import entity_reader, entity_writer
 from kio.static.primitive import i16, i32
 
-from events.connection import KafkaConnection
-from simulator.broker.errors import BrokerUnavailable
+from events.connection import KafkaConnection, certificate_refused, login_refused
+from simulator.broker.errors import AccessRefused, BrokerUnavailable
+from simulator.broker.tls import tls_context
 
 _ANSWER_TIMEOUT_S = 10.0
 _LONGEST_ANSWER_BYTES = 1 << 20
@@ -35,7 +36,7 @@ _read_answer = entity_reader(ApiVersionsResponse)
 
 async def check(connection: KafkaConnection) -> None:
     """Returns when the first of the addresses that answers is good enough; raises BrokerUnavailable."""
-    context = _tls(connection)
+    context = tls_context(connection)
     unreachable: BrokerUnavailable | None = None
     for address in connection.bootstrap_servers:
         host, _, port = address.rpartition(":")
@@ -50,22 +51,6 @@ async def check(connection: KafkaConnection) -> None:
         return
     assert unreachable is not None, "a KafkaConnection has at least one address"
     raise unreachable
-
-
-def _tls(connection: KafkaConnection) -> ssl.SSLContext | None:
-    if not connection.uses_tls:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=connection.ca_file)
-        if connection.cert_file:
-            context.load_cert_chain(connection.cert_file, connection.key_file)
-    except OSError as error:  # ssl.SSLError is one
-        named = connection.ca_file or connection.cert_file
-        raise BrokerUnavailable(
-            f"The TLS files for Kafka cannot be used ({named}: {error.strerror or error})."
-        ) from error
-    context.check_hostname = connection.verify_hostname
-    return context
 
 
 async def _ask(host: str, port: int, context: ssl.SSLContext | None) -> bytes:
@@ -117,10 +102,7 @@ def _too_old(address: str) -> BrokerUnavailable:
 
 def _no_answer(address: str, connection: KafkaConnection, error: Exception) -> BrokerUnavailable:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return BrokerUnavailable(
-            f"The certificate of the Kafka at {address} is not trusted ({error.verify_message}): "
-            "name its authority with ssl.ca.location in the file of --kafka-security."
-        )
+        return AccessRefused(certificate_refused(address, error.verify_code, error.verify_message))
     if isinstance(error, ssl.SSLError):
         return BrokerUnavailable(
             f"The Kafka at {address} does not speak TLS: check security.protocol in the file of --kafka-security."
@@ -150,9 +132,6 @@ async def _log_in(
     }
     try:
         made = await create_conn(host, port, **arguments)
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerUnavailable(
-            f"The Kafka at {address} does not let {connection.username!r} in: check sasl.mechanism, sasl.username and "
-            "sasl.password in the file of --kafka-security."
-        ) from error
+    except (KafkaError, OSError, TimeoutError, ValueError) as error:
+        raise AccessRefused(login_refused(address, connection)) from error
     made.close()

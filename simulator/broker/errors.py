@@ -3,3 +3,7 @@
 
 class BrokerUnavailable(Exception):
     """No Kafka to work with. The message is one sentence that says what happened and what to do about it."""
+
+
+class AccessRefused(BrokerUnavailable):
+    """The cluster is there, and what was said about TLS or the password does not open it: another try says the same."""

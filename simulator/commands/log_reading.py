@@ -33,7 +33,10 @@ async def reading(connection: KafkaConnection) -> AsyncIterator[AIOKafkaConsumer
     try:
         try:
             await consumer.start()
-        except KafkaError:
+        except (KafkaError, ValueError):
+            from simulator.broker import cluster  # noqa: PLC0415  kio is slow to load, and only now needed
+
+            await cluster.check(connection)  # says which of many reasons it was
             raise Failure(f"No Kafka answers at {connection.bootstrap}.") from None
         try:
             yield consumer
