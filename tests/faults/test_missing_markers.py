@@ -5,27 +5,31 @@ verification off, records may be appended that the coordinator does not know of,
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import cast
 
 import pytest
+from kio.schema.create_acls.v3 import CreateAclsRequest, CreateAclsResponse
+from kio.schema.create_acls.v3.request import AclCreation
 from kio.schema.produce.v11 import ProduceRequest, ProduceResponse
 from kio.schema.produce.v11.request import PartitionProduceData, TopicProduceData
 from kio.schema.types import TopicName, TransactionalId
-from kio.static.primitive import Records, i16, i32Timedelta
+from kio.static.primitive import Records, i8, i16, i32Timedelta
 
+from events.connection import connection
 from services.kafka import markers
 from services.kafka.batches import batches
 from services.kafka.cluster import Lane, partition_index
 from services.kafka.codes import Code
-from services.kafka.errors import Indefinite, Retriable
+from services.kafka.errors import Fatal, Indefinite, Retriable
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Scope, TopicPartition
 from services.kafka.transactions import described, open_transactions
 from services.kafka.writer import TransactionalWriter
 from simulator.proxy.kafka import Act, Rule, listen
-from tests.support.brokers import own_broker
+from tests.support.brokers import OwnBroker, own_broker
 from tests.support.log_worlds import KafkaWorld, ProxiedBroker, kafka_world, records, transact
 
 WRITER = "payonce-test-writer"
@@ -35,11 +39,16 @@ READABLE_WITHIN_S = 10
 
 @pytest.fixture(scope="module")
 def unverifying() -> Iterator[ProxiedBroker]:
-    """A broker that appends what its transaction coordinator was never told of."""
+    """A broker that appends what its transaction coordinator was never told of, and where alice may not do all."""
     with listen() as listening:
         host, port = listening.getsockname()
-        unverified = {"transaction.partition.verification.enable": "false"}
-        with own_broker(proxy_address=f"{host}:{port}", extra_settings=unverified) as broker:
+        settings = {
+            "transaction.partition.verification.enable": "false",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "allow.everyone.if.no.acl.found": "true",
+            "super.users": "User:ANONYMOUS",
+        }
+        with own_broker(proxy_address=f"{host}:{port}", extra_settings=settings, sasl_ssl=True) as broker:
             yield ProxiedBroker(broker, listening)
 
 
@@ -112,11 +121,32 @@ async def test_a_marker_that_is_late_ends_nothing_newer(world: KafkaWorld) -> No
     lost = TopicPartition(world.out, 1)
     log = await world.log()
     opened = await open_transactions(log.cluster, scope(world))
-    decided = await described(log.cluster, f"{world.namespace}.w")
-    assert decided is not None
+    async with asyncio.timeout(10):
+        while (decided := await described(log.cluster, f"{world.namespace}.w")) is None or (
+            decided.state not in markers.DECIDED
+        ):
+            pass  # an end is answered before its markers are written
     await append_unknown(writer, lost, "newer")
     await markers._end(log.cluster, decided, opened)
     assert not await readable(world, lost), "the newer transaction was ended by a stranger"
+
+
+async def test_a_marker_that_may_not_be_written_is_said(world: KafkaWorld, unverifying: ProxiedBroker) -> None:
+    """Without ALTER on the cluster the owner does not begin: the coordinator would forget what it decided."""
+    await hanging(world, committed=True)
+    await deny_alter(await world.log(), "User:alice")
+    broker = unverifying.broker
+    assert isinstance(broker, OwnBroker)
+    assert broker.sasl_ssl_bootstrap_servers is not None
+    to = connection(broker.sasl_ssl_bootstrap_servers, broker.client_properties)
+    log = await KafkaLog.connect(to, client_id="payonce-alice")
+    writer = await log.writer(f"{world.namespace}.w", 10_000, scope(world))
+    with pytest.raises(Fatal, match=r"1 partitions lack the marker .* CompleteCommit.* 31 \(cluster_auth"):
+        await writer.start()
+    await writer.close()
+    await log.close()
+    await world.writer("w")  # of one who may
+    assert await world.values(TopicPartition(world.out, 1)) == [b"lost"]
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -143,10 +173,9 @@ async def test_a_broker_killed_within_a_commit_leaves_nothing_unread(killable: K
         # What comes next is undone: it must take nothing of the one before with it.
         await writer.produce({one: records("undone") for one in out})
         await writer.abort()
-        async with asyncio.timeout(READABLE_WITHIN_S):
-            for one in out:
-                assert await world.values(one) == expected
-            assert await offset(world) == number + 1
+        for one in out:
+            assert await world.values(one) == expected
+        assert await offset(world) == number + 1
     print(f"{skipped(world)} of {KILLS} kills lost markers")
 
 
@@ -169,7 +198,7 @@ async def append_unknown(writer: TransactionalWriter, where: TopicPartition, val
         epoch=writer._epoch,
         sequence=0,
         transactional=True,
-        timestamp_ms=0,
+        timestamp_ms=time.time_ns() // 1_000_000,  # what is older than the topic's retention is soon deleted
     )
     request = ProduceRequest(
         transactional_id=TransactionalId(writer._transactional_id),
@@ -190,6 +219,27 @@ async def append_unknown(writer: TransactionalWriter, where: TopicPartition, val
             if code != Code.not_leader_or_follower:
                 break
     assert code == Code.none
+
+
+async def deny_alter(log: KafkaLog, principal: str) -> None:
+    cluster, alter, cluster_action, deny = 4, 7, 9, 2
+    answer = await log.cluster.ask(
+        CreateAclsRequest(
+            creations=tuple(
+                AclCreation(
+                    resource_type=i8(cluster),
+                    resource_name="kafka-cluster",
+                    principal=principal,
+                    host="*",
+                    operation=i8(operation),
+                    permission_type=i8(deny),
+                )
+                for operation in (alter, cluster_action)
+            )
+        ),
+        CreateAclsResponse,
+    )
+    assert {one.error_code for one in answer.results} == {Code.none}
 
 
 def scope(world: KafkaWorld) -> Scope:
@@ -215,12 +265,14 @@ async def recovered(writer: object) -> None:
 
 async def offset(world: KafkaWorld) -> int | None:
     log: KafkaLog = await world.log()
-    async with asyncio.timeout(READABLE_WITHIN_S):
-        while True:
-            try:
-                return (await log.stable_offsets(world.group, world.commands, [0]))[0]
-            except Retriable:
-                continue
+    trouble: Retriable | None = None
+    until = asyncio.get_running_loop().time() + READABLE_WITHIN_S
+    while asyncio.get_running_loop().time() < until:
+        try:
+            return (await log.stable_offsets(world.group, world.commands, [0]))[0]
+        except Retriable as error:
+            trouble = error
+    raise AssertionError(f"{trouble}; open: {await open_transactions(log.cluster, scope(world))}")
 
 
 def skipped(world: KafkaWorld) -> int:
