@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
-from simulator.broker.errors import BrokerUnavailable
+from simulator.broker.errors import BrokerUnavailable, KilledWhileStarting
 from simulator.broker.protocol import Broker
 
 RESTART_BACKOFF_S = (
@@ -116,9 +116,11 @@ class KeptBroker:
         await self._serving.wait()
 
     async def _keep_running(self) -> None:
-        while self.pid is not None:
-            await _death_of(self.pid, self._broker)
-            self._on_report(f"the broker (process {self.pid}) died; starting it again on the same ports and data")
+        while True:
+            pid = self.pid
+            if pid is not None:  # else it died before anybody could watch it
+                await _death_of(pid, self._broker)
+            self._on_report(f"the broker (process {pid}) died; starting it again on the same ports and data")
             self.pid = None
             self._serving.clear()
             self._on_change()
@@ -130,16 +132,21 @@ class KeptBroker:
             self._serving.set()
 
     async def _restarted(self) -> bool:
-        for pause_s in RESTART_BACKOFF_S:
-            await asyncio.sleep(pause_s)
+        """Whoever is killed while it starts is started once more; whoever fails by itself a few times stays down."""
+        failed = 0
+        while True:
+            await asyncio.sleep(RESTART_BACKOFF_S[failed])
             try:
                 await self._call_showing_pid(self._broker.restart)
+            except KilledWhileStarting:
+                self._on_report("the broker was killed while it started; starting it again")
             except BrokerUnavailable as error:
-                self.failure = f"The broker died and cannot be restarted: {error}"
+                failed += 1
+                if failed == len(RESTART_BACKOFF_S):  # told only now: whoever hears of a failure gives up
+                    self.failure = f"The broker died and cannot be restarted: {error}"
+                    return False
             else:
-                self.failure = None
                 return True
-        return False
 
     async def _wait_for_restart(self) -> None:
         hold_s, self._hold_s = self._hold_s, 0.0

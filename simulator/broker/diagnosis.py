@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from simulator.broker.errors import BrokerUnavailable
+from simulator.broker.errors import BrokerUnavailable, KilledWhileStarting
 
 _NEARLY_FULL_BYTES = 1 << 20
 _TAIL_BYTES = 256 * 1024
@@ -44,7 +44,7 @@ def why_it_ended(exit_code: int, log_path: Path, log_start: int) -> BrokerUnavai
             f"Not enough memory for Kafka, which wants half a gigabyte: end something else; {where}."
         )
     if exit_code < 0:
-        return BrokerUnavailable(f"Kafka was ended by signal {-exit_code} while it started; {where}.")
+        return KilledWhileStarting(f"Kafka was ended by signal {-exit_code} while it started; {where}.")
     reason = _first_error(text)
     return BrokerUnavailable(f"Kafka did not start (exit code {exit_code}{reason}); {where}.")
 

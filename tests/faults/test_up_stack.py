@@ -96,6 +96,21 @@ def test_what_is_killed_comes_back_and_payments_go_on(up: Up, role: str, index: 
     assert len(told) == 1, up.err
 
 
+def test_a_broker_killed_while_it_comes_back_comes_back(up: Up) -> None:
+    """Killed before it serves, and again: the next one serves, the stack goes on, and no failure is told."""
+    before = up.pay("before-twice")
+    killed: list[int | None] = [None]
+    for _ in range(3):
+        victim = wait_until_sync(
+            lambda: (pid := up.pid("broker")) not in killed and pid, timeout_s=RECOVERY_S, message="another broker"
+        )
+        os.kill(victim, signal.SIGKILL)
+        killed.append(victim)
+    up.pay("after-twice", timeout_s=RECOVERY_S)
+    assert up.pay("before-twice") == before
+    assert up.process.poll() is None
+
+
 def test_a_paused_process_stays_in_stack_json(up: Up) -> None:
     """SIGSTOP kills nothing: the pid stays, and nobody starts another."""
     pid = up.pid("gateway", 1)
