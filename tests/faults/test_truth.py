@@ -33,7 +33,10 @@ def tried(directory: Path, guarantee: str, payments: int, for_s: float) -> Trial
     stack = ("--gateways", "2", "--processors", "2", "--guarantee", guarantee)
     with running(directory, *stack) as up:
         print(f"seed {SEED}, {directory}")
-        trial = asyncio.run(run_trial(up.directory, SEED, payments, for_s, tell=print))
+        try:
+            trial = asyncio.run(run_trial(up.directory, SEED, payments, for_s, tell=print))
+        finally:
+            print(f"`payonce up` said last: {up.err[-3:]}")
     print(trial)
     assert not WEIGHTS.keys() - trial.chaos.keys(), f"seed {SEED}: some strikes did not succeed: {trial.failed_strikes}"
     assert trial.chaos["same bytes"], f"seed {SEED}: no old command was appended again"

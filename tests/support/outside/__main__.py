@@ -44,18 +44,21 @@ def main() -> int:
     options += ["--gateways", "2"] + (["--break", asked.bug] if asked.bug else [])
     with tempfile.TemporaryDirectory() as made, running(asked.dir or Path(made), *options) as up:
         tell(f"seed {asked.seed}, ready")
-        trial = asyncio.run(
-            run_trial(
-                up.directory,
-                asked.seed,
-                asked.payments,
-                asked.for_s,
-                weights=weights,
-                every_answers=tuple(asked.every),
-                keys_expire=asked.key_ttl is not None,
-                tell=tell,
+        try:
+            trial = asyncio.run(
+                run_trial(
+                    up.directory,
+                    asked.seed,
+                    asked.payments,
+                    asked.for_s,
+                    weights=weights,
+                    every_answers=tuple(asked.every),
+                    keys_expire=asked.key_ttl is not None,
+                    tell=tell,
+                )
             )
-        )
+        finally:
+            tell(f"`payonce up` said last: {up.err[-3:]}")
     print(trial)
     return 1 if trial.wrong() else 0
 

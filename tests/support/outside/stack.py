@@ -1,6 +1,6 @@
 """A stack as somebody outside sees it: stack.json, read anew each time, and the pids in it.
 
-Errors:  ProcessLookupError when a process is gone.
+Errors:  ProcessLookupError when a process is gone, AssertionError when the stack is.
 """
 
 import json
@@ -20,7 +20,10 @@ class Stack:
         self.namespace: str = told["namespace"]
 
     def told(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self._file.read_text())
+        try:
+            told: dict[str, Any] = json.loads(self._file.read_text())
+        except FileNotFoundError:
+            raise AssertionError(f"{self._file} is gone: `payonce up` gave up") from None
         return told
 
     def pids(self, role: str) -> list[int]:
