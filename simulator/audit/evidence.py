@@ -103,6 +103,15 @@ class Evidence:
     def dead_lettered(self, command: Command) -> bool:
         return (command.partition, command.offset) in self.dead
 
+    def replies_to(self, command: Command) -> list[Reply]:
+        """What it was answered under its own key: a producer may have used its id under another one too."""
+        replies = self.replies_of.get(command.identity, ())
+        return [reply for reply in replies if reply.idempotency_key == command.idempotency_key]
+
+    def buried_copy(self, command: Command) -> bool:
+        """Whether it was dead-lettered, while a copy of it (perhaps under another key) was not: that one decides."""
+        return self.dead_lettered(command) and not all(map(self.dead_lettered, self.commands_of[command.identity]))
+
 
 @dataclass
 class Collector:
@@ -221,7 +230,7 @@ def _join(evidence: Evidence) -> None:
     for command in evidence.commands:
         if command.command_id:
             evidence.commands_of[command.identity].append(command)
-            if command.idempotency_key is not None:
+            if command.idempotency_key is not None and not evidence.dead_lettered(command):
                 evidence.commands_of_key[command.key_name].append(command)
     _lives(evidence)
     if evidence.clients is None:
@@ -244,7 +253,7 @@ def binds(evidence: Evidence, command: Command) -> bool:
         return True
     return any(
         not reply.replayed and reply.status not in rules.NOT_STORED and reply.code != "command_expired"
-        for reply in evidence.replies_of.get(command.identity, ())
+        for reply in evidence.replies_to(command)
     )
 
 
@@ -252,11 +261,17 @@ def _lives(evidence: Evidence) -> None:
     """Number the lives of each key: one begins with the command that binds it and lasts the window."""
     for commands in evidence.commands_of_key.values():
         life, until = 0, None
+        bound: dict[Identity, int] = defaultdict(int)
         for command in commands:
             if until is not None and command.clock >= until:
                 life, until = life + 1, None
             if until is None and binds(evidence, command):
-                until = command.clock + evidence.key_ttl_ms
+                executions = len(evidence.events_of.get(command.identity, ()))
+                # A copy of what was executed in an earlier life binds nothing, unless it was executed once more.
+                command.binding = not executions or bound[command.identity] < executions
+                if command.binding:
+                    bound[command.identity] += 1
+                    until = command.clock + evidence.key_ttl_ms
             command.life = life
 
 
@@ -264,7 +279,7 @@ def _intents_by_key(evidence: Evidence) -> None:
     """Without a history a key means one thing while it lives, and a command without a key means itself."""
     for identity, commands in evidence.commands_of.items():
         # A copy of an old command belongs to what the original meant, however late it comes.
-        first = commands[0]
+        first = next((command for command in commands if command.binding), commands[0])
         life = f"#{first.life + 1}" if first.life else ""
         name = f"{first.key_name}{life}" if first.key_name else f"@command/{identity[0]}/{identity[1]}"
         for command in commands:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import orjson
 
 from simulator.audit import rules
-from simulator.audit.evidence import Evidence, binds
+from simulator.audit.evidence import Evidence, Identity
 from simulator.audit.finding import Finding
 from simulator.audit.records import Command, Reply
 
@@ -24,25 +24,27 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     for name, commands in evidence.commands_of_key.items():
         if len(commands) < 2:
             continue
-        bound: dict[int, Command] = {}
-        told: set[tuple[str, str]] = set()
+        holders = {command.life: command for command in commands if command.binding}
+        told: set[Identity] = set()
         for command in commands:
-            holder = bound.get(command.life)
-            if holder is None:
-                if binds(evidence, command):
-                    bound[command.life] = command
+            holder = holders.get(command.life)
+            if holder is None or command.offset < holder.offset or command.identity in told:
                 continue
-            if command.fingerprint == holder.fingerprint or command.identity in told:
-                continue
-            told.add(command.identity)
-            finding = _conflict(evidence, name, holder, command)
-            if finding is not None:
-                yield finding
+            told.add(command.identity)  # what a copy of it was answered cannot be told from what it was answered
+            if command.fingerprint != holder.fingerprint:
+                finding = _conflict(evidence, name, holder, command, commands)
+                if finding is not None:
+                    yield finding
 
 
-def _conflict(evidence: Evidence, name: str, holder: Command, command: Command) -> Finding | None:
-    events = evidence.events_of.get(command.identity, [])
-    accepted = [reply for reply in evidence.replies_of.get(command.identity, []) if _honours(reply)]
+def _conflict(
+    evidence: Evidence, name: str, holder: Command, command: Command, commands: list[Command]
+) -> Finding | None:
+    until = holder.clock + evidence.key_ttl_ms
+    events = [event for event in evidence.events_of.get(command.identity, ()) if event.occurred_at < until]
+    elsewhere = any(copy.identity == command.identity and copy.life != command.life for copy in commands)
+    replies = evidence.replies_to(command) if not elsewhere else ()
+    accepted = [reply for reply in replies if _honours(reply)]
     if events:
         summary = f"Key {name} stands for another request, yet {command.operation} was executed under it."
         return Finding(command.intent, summary, (holder, command, *events[:1]), None, events[0].money, command.intent)

@@ -33,6 +33,7 @@ class Command:
     sure: bool
     clock: int = 0
     life: int = 0  # which life of its key this command fell into
+    binding: bool = False  # that life began with it: it was executed, or refused in a way that is kept
     intent: str = ""
     foreign: bool = False  # a history is given and none of its customers sent this
     _fingerprint: str | None = None
@@ -58,7 +59,7 @@ class Command:
             value["deadline_at"],
             payload,
             readable,
-            readable and rules.sure(operation, payload) and b"\\u0000" not in (entry.value or b""),
+            readable and rules.sure(operation, payload) and rules.sure_envelope(value, entry.value or b""),
         )
 
     @classmethod

@@ -8,6 +8,8 @@ Source:  CONTRACT, "HTTP" and "The log"; `events/operations` and `events/charge_
          line of code with the processor: its bugs must not be repeated here.
 """
 
+import json
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -58,6 +60,11 @@ _REQUIRED: Final = {
     name: frozenset(member for member, field in operation.payload.model_fields.items() if field.is_required())
     for name, operation in OPERATIONS.items()
 }
+
+_COMMAND_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_MERCHANT_ID: Final = re.compile(r"[a-z0-9_]{1,64}")
+_KEY: Final = re.compile(r"[ -~]{1,255}")
+_SURE_BYTES: Final = 64 * 1024
 
 # Answers that are never kept under a key: a corrected retry may run.
 NOT_STORED: Final = frozenset({400, 401, 405, 413, 415, 422, 429, 500, 503, 504})
@@ -116,6 +123,33 @@ def sure(name: str, payload: Any) -> bool:
         and len(metadata) <= 20
         and all(0 < len(name) <= 40 and type(text) is str and len(text) <= 100 for name, text in metadata.items())
     )
+
+
+def sure_envelope(command: dict[str, Any], raw: bytes) -> bool:
+    """Whether what surrounds the payload gives nobody a reason to call the command bad either."""
+    key = command["idempotency_key"]
+    return (
+        len(raw) <= _SURE_BYTES
+        and b"\\u0000" not in raw
+        and _COMMAND_ID.fullmatch(command["command_id"]) is not None
+        and _MERCHANT_ID.fullmatch(command["merchant_id"]) is not None
+        and (key is None or _KEY.fullmatch(key) is not None)
+        and all(type(command.get(name)) is int and command[name] > 0 for name in ("issued_at", "deadline_at"))
+        and (raw == orjson.dumps(command) or _names_are_unique(raw))
+    )
+
+
+def _names_are_unique(raw: bytes) -> bool:
+    """Whether no object in it names a member twice, which orjson lets pass."""
+    unique = True
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal unique
+        unique = unique and len(dict(pairs)) == len(pairs)
+        return dict(pairs)
+
+    json.loads(raw, object_pairs_hook=members)
+    return unique
 
 
 @dataclass(slots=True)

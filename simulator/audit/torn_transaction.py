@@ -24,7 +24,9 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         return
     told: set[tuple[str, str]] = set()
     for command in evidence.commands:
-        if command.command_id and command.identity not in told and evidence.absent(command.partition):
+        if not command.command_id or command.identity in told or evidence.buried_copy(command):
+            continue
+        if evidence.absent(command.partition):
             finding = _command(evidence, command)
             if finding is not None:
                 told.add(command.identity)
@@ -38,7 +40,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
 
 def _command(evidence: Evidence, command: Command) -> Finding | None:
     events = evidence.events_of.get(command.identity, [])
-    own = [reply for reply in evidence.replies_of.get(command.identity, []) if _kept(reply)]
+    own = [reply for reply in evidence.replies_to(command) if _kept(reply)]
     remembered = _remembered(evidence, command)
     missing = []
     if events and not evidence.replies_of.get(command.identity):

@@ -109,6 +109,32 @@ def test_dead_letter_for_a_valid_command() -> None:
     assert found(log.audit()) == ONE
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"command_id": "00000000-0000-7000-8000-000000000001"', '"command_id": ""'),
+        ('"command_id": "00000000-0000-7000-8000-000000000001"', '"command_id": "first"'),
+        ('"idempotency_key": "k"', '"idempotency_key": ""'),
+        ('"idempotency_key": "k"', '"idempotency_key": "\\u00e9"'),
+        ('"merchant_id": "shop"', '"merchant_id": "Shop"'),
+        ('"deadline_at": ', '"deadline_at": -'),
+        ('"issued_at"', '"issued"'),
+        ('"amount": 500', '"amount": 500, "amount": 500'),
+        ("{", '{"padding": "' + "x" * 64 * 1024 + '", '),
+    ],
+)
+def test_dead_letter_for_a_command_with_a_bad_envelope_is_right(old: str, new: str) -> None:
+    """A valid payload does not make a valid command, and no command of any producer stops the audit."""
+    log = WrittenLog()
+    command = log.command("k")
+    entry = log.entries["commands"].pop()
+    value = (entry.value or b"").decode().replace(old, new, 1).encode()
+    log.entries["commands"].append(entry._replace(value=value, key=b"Shop" if "Shop" in new else entry.key))
+    log.dead(command, "invalid_command")
+    report = log.audit()
+    assert (found(report), report.verdict) == ([], "valid")
+
+
 def test_answer_a_client_got_that_is_on_no_log() -> None:
     """What a customer hears must stand in `replies`, whatever the gateway remembers."""
     log = WrittenLog()

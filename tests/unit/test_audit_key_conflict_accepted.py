@@ -1,5 +1,7 @@
 """key_conflict_accepted: a key honoured for another request; and what looks like it and is not."""
 
+import pytest
+
 from tests.support.written_log import WrittenLog, found
 
 
@@ -91,3 +93,62 @@ def test_same_key_of_a_keyless_command_is_none() -> None:
     log.executed(log.command(None))
     log.executed(log.command(None, amount=900))
     assert found(log.audit()) == []
+
+
+def test_copy_of_an_old_command_in_a_later_life_of_its_key_is_no_conflict() -> None:
+    """What was executed before the key expired binds nothing when it comes again, and accepts nothing."""
+    log = WrittenLog(ttl_ms=1_000)
+    old = log.command("k")
+    log.executed(old)
+    log.now += 1_000
+    log.refused(log.again(old), 409, "command_expired")
+    log.executed(log.command("k", amount=900))
+    log.refused(log.again(old), 422, "idempotency_key_reused")
+    report = log.audit()
+    assert (found(report), report.verdict) == ([], "valid")
+
+
+def test_copy_with_another_payload_is_refused_like_any_other_request() -> None:
+    """A producer that uses a command id again for another request gets 422, and the first stays right."""
+    log = WrittenLog()
+    first = log.command("k")
+    log.executed(first)
+    log.refused(log.command("k", amount=900, command_id=first.command_id), 422, "idempotency_key_reused")
+    report = log.audit()
+    assert (found(report), report.verdict) == ([], "valid")
+
+
+@pytest.mark.parametrize("key", ["other", None])
+def test_command_id_under_another_key_binds_nothing(key: str | None) -> None:
+    """What is dead-lettered as command_id_reused tore nothing, and its key is free for the next request."""
+    log = WrittenLog()
+    first = log.command("k")
+    log.executed(first)
+    log.dead(log.command(key, command_id=first.command_id), "command_id_reused")
+    log.executed(log.command(key, amount=900))
+    report = log.audit()
+    assert (found(report), report.verdict) == ([], "valid")
+
+
+def test_request_refused_in_one_life_and_executed_in_the_next_is_no_conflict() -> None:
+    """The same command, appended again after the key expired, is a new request."""
+    log = WrittenLog(ttl_ms=1_000)
+    log.executed(log.command("k"))
+    other = log.command("k", amount=900)
+    log.refused(other, 422, "idempotency_key_reused")
+    log.now += 1_000
+    log.executed(log.again(other))
+    report = log.audit()
+    assert (found(report), report.verdict) == ([], "valid")
+
+
+def test_refused_command_id_under_the_key_of_another_request_is_no_conflict() -> None:
+    """What an id was answered under its own key says nothing of what it is answered under another."""
+    log = WrittenLog()
+    log.executed(log.command("k"))
+    lost = log.command("own", "refund.create", charge_id="ch_unknown")
+    log.executed(lost)
+    copy = log.command("k", "refund.create", command_id=lost.command_id, charge_id="ch_unknown")
+    log.refused(copy, 422, "idempotency_key_reused")
+    report = log.audit()
+    assert (found(report), report.verdict) == ([], "valid")
