@@ -1,4 +1,4 @@
-"""Transactions, publishers and a whole processor while one of three brokers is killed, paused or relieved of its work.
+"""Transactions, publishers and a whole stack while one of three brokers is killed, paused or relieved of its work.
 
 Every record has three copies, two acknowledge. The leader of the data, the coordinator of the transactions and that
 of the group are three different brokers at the start of each test, so that a test disturbs exactly one of them.
@@ -24,12 +24,13 @@ from tests.support.cluster_controls import Controls, controls, group_partition, 
 from tests.support.commands import command, merchant_of
 from tests.support.log_worlds import assigned
 from tests.support.processor_worlds import KafkaWorld
-from tests.support.services import service
 from tests.support.three_brokers import NODES, ThreeBrokers, three_brokers
+from tests.support.up import Up, running
 from tests.support.wait import wait_until
 
 PARTITIONS: Final = 3
 LEADER, TRANSACTIONS, GROUP = 1, 2, 3  # who is what at the start
+FLOOD: Final = 1_000  # commands, more than one transaction's worth
 ANSWERED_WITHIN_S: Final = 20.0  # Kafka misses a broker after 2.5 s here, a controller after 2 s more
 PATIENT_MS: Final = 15_000  # a transaction's time-out, longer than any election
 
@@ -280,37 +281,38 @@ async def test_a_partition_without_a_leader_keeps_no_other_waiting(control: Cont
     await publisher.close()
 
 
-async def test_a_processor_while_each_broker_is_killed_in_turn(
+async def test_a_whole_stack_while_each_broker_is_killed_in_turn(
     control: Controls, namespace: str, tmp_path: Path
 ) -> None:
-    """It goes on answering on the two that are left, within seconds, and executes each command once."""
+    """On the two that are left customers are answered within seconds; every command is executed once."""
+    where = ["--kafka", control.brokers.bootstrap_servers, "--namespace", namespace, "--partitions", str(PARTITIONS)]
     world = KafkaWorld(namespace, PARTITIONS, connection(control.brokers.bootstrap_servers))
-    environment = {
-        "PAYONCE_KAFKA": control.brokers.bootstrap_servers,
-        "PAYONCE_NAMESPACE": namespace,
-        "PAYONCE_PARTITIONS": str(PARTITIONS),
-    }
-    with service("processor", tmp_path, environment) as processor:
-        took: list[float] = []
+    took: list[float] = []
+    with running(tmp_path / "up", *where) as up:
+        started = processes(up)
         for node in NODES:
-            await pay(world, f"flood {node}", count=1_000)
+            await flood(world, f"flood {node}")
             control.brokers[node].kill()
             began = time.monotonic()
-            await pay(world, f"after {node}")
+            await asyncio.to_thread(up.pay, f"order {node}", timeout_s=60)
             await all_answered(world)
             took.append(time.monotonic() - began)
             if node != NODES[-1]:
                 await control.whole()
         print(f"\nall answered {', '.join(f'{one:.1f}' for one in took)} s after brokers 1, 2 and 3 were killed")
-        assert processor.stop() == 0
+        assert started == processes(up), "a service had to be started again"
     charged = [one["merchant_id"] + one["idempotency_key"] for one in await world.charges()]
-    assert len(charged) == len(set(charged)) == len(await world.read("commands"))
+    assert len(charged) == len(set(charged)) == len(NODES) * (FLOOD + 1)
     assert max(took) < ANSWERED_WITHIN_S
 
 
-async def pay(world: KafkaWorld, name: str, count: int = PARTITIONS) -> None:
+def processes(up: Up) -> list[int]:
+    return [each["pid"] for each in up.stack()["processes"]]
+
+
+async def flood(world: KafkaWorld, name: str) -> None:
     merchants = [merchant_of(one, PARTITIONS) for one in range(PARTITIONS)]
-    await world.append(*(command(merchants[one % PARTITIONS], f"{name} {one}") for one in range(count)))
+    await world.append(*(command(merchants[one % PARTITIONS], f"{name} {one}") for one in range(FLOOD)))
 
 
 async def all_answered(world: KafkaWorld) -> None:
