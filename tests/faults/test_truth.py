@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.outside.trial import Trial, run_trial
-from tests.support.outside.vandals import WEIGHTS
 from tests.support.up import running
 
 SEED = int(os.environ.get("TRUTH_SEED") or time.time_ns() % 1_000_000)
@@ -38,7 +37,7 @@ def tried(directory: Path, guarantee: str, payments: int, for_s: float) -> Trial
         finally:
             print(f"`payonce up` said last: {up.err[-3:]}")
     print(trial)
-    assert not WEIGHTS.keys() - trial.chaos.keys(), f"seed {SEED}: some strikes did not succeed: {trial.failed_strikes}"
+    assert not trial.not_struck, f"seed {SEED}: {trial.not_struck} did not succeed: {trial.failed_strikes}"
     assert trial.chaos["same bytes"], f"seed {SEED}: no old command was appended again"
     assert trial.counts["repeated replies"], f"seed {SEED}: nothing was delivered twice"
     return trial
@@ -47,7 +46,7 @@ def tried(directory: Path, guarantee: str, payments: int, for_s: float) -> Trial
 @pytest.mark.timeout(300)
 def test_exactly_once_whatever_is_killed_stopped_rewound_and_appended(tmp_path: Path) -> None:
     """One event an executed command, key record = event = answer, ledger = fold of events; nothing lost or twice."""
-    trial = tried(tmp_path, "exactly-once", 3_000, 45)
+    trial = tried(tmp_path, "exactly-once", 3_000, 40)
     assert not trial.wrong(), f"seed {SEED}:\n" + "\n".join(trial.wrong())
     assert not trial.duplicates.total(), f"seed {SEED}: {trial.duplicates}"
 

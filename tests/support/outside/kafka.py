@@ -14,6 +14,7 @@ from typing import Literal
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import CommitFailedError, UnknownMemberIdError
 
 from tests.support.outside.contract import TOPICS
 from tests.support.outside.stack import Stack
@@ -129,6 +130,25 @@ class Kafka:
                     await producer.send_offsets_to_transaction(moved, self._group)
             finally:
                 await producer.stop()
+
+    async def move_empty_group(self, offsets: Mapping[int, int], within_s: float) -> None:
+        """The same as an operator does it with Kafka's own tools: accepted as soon as the group has no member."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._servers, group_id=self._group, enable_auto_commit=False, request_timeout_ms=5_000
+        )
+        await consumer.start()
+        try:
+            moved = {self.where("commands", one): offset for one, offset in offsets.items()}
+            consumer.assign(list(moved))
+            async with asyncio.timeout(within_s):
+                while True:
+                    try:
+                        await consumer.commit(moved)
+                        return
+                    except (CommitFailedError, UnknownMemberIdError):
+                        await asyncio.sleep(0.3)
+        finally:
+            await consumer.stop()
 
     def _everywhere(self, partitions: int) -> Sequence[TopicPartition]:
         return [self.where(topic, one) for topic in TOPICS for one in range(partitions)]

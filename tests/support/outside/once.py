@@ -172,17 +172,22 @@ def every_command_is_answered(book: Book) -> Iterator[str]:
 
 
 def unwanted_commands_are_dead_letters(book: Book) -> Iterator[str]:
-    """What nobody may run is kept once, and nothing else is."""
+    """What nobody may run is kept, with its bytes, and nothing else is."""
     fates = _Fates(book)
     wanted = {one.place: one.raw for one in book.unwanted}
     wanted |= {one.entry.place: one.entry.raw for one in book.commands if fates.of(one) is None}
     found = Counter((int(one.headers["partition"]), int(one.headers["offset"])) for one in book.dead)
-    yield from (f"command at {place} is a dead letter {count} times" for place, count in found.items() if count > 1)
     yield from (f"command at {place} is a dead letter" for place in found.keys() - wanted.keys())
     yield from (f"command at {place} is no dead letter" for place in wanted.keys() - found.keys())
     for one in book.dead:
         if wanted.get((int(one.headers["partition"]), int(one.headers["offset"])), one.raw) != one.raw:
             yield f"dead letter at {one.place} has other bytes than its command"
+
+
+def dead_letters_stand_there_once(book: Book) -> Iterator[str]:
+    """A dead letter's identity is the place of its command."""
+    found = Counter((int(one.headers["partition"]), int(one.headers["offset"])) for one in book.dead)
+    yield from (f"command at {place} is a dead letter {count} times" for place, count in found.items() if count > 1)
 
 
 def positions_only_grow(book: Book) -> Iterator[str]:

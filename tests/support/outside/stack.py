@@ -18,6 +18,7 @@ class Stack:
         self.api_keys: dict[str, str] = told["api_keys"]
         self.kafka: str = told["kafka"]["bootstrap_servers"]
         self.namespace: str = told["namespace"]
+        self.guarantee: str = told["guarantee"]
 
     def told(self) -> dict[str, Any]:
         try:

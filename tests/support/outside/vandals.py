@@ -26,7 +26,7 @@ from tests.support.outside.stack import Stack
 EVERY_ANSWERS = (20, 260)  # that many answers from one strike to the next: vandals need somebody to disturb
 LATEST_S = 4.0
 LOOK_EVERY_S = 0.05
-STOPPED_S = {"processor": (1.0, 8.0), "gateway": (0.5, 4.0), "ledger": (0.5, 4.0), "broker": (0.5, 4.0)}
+STOPPED_S = {"processor": (1.0, 8.0), "gateway": (0.5, 4.0), "ledger": (0.5, 4.0), "broker": (0.5, 6.0)}
 STRIKE_S_MAX = 30.0
 STRIKES_MAX = 10_000
 TRIES, PAUSE_S = 4, 1.5
@@ -41,8 +41,11 @@ WEIGHTS = {
     "stop broker": 3,
     "rewind": 12,
     "rewind unstopped": 8,
+    "rewind emptied": 3,
+    "forward": 3,
     "append": 14,
 }
+EMPTY_WITHIN_S = 15.0
 _READ = 60
 
 
@@ -91,9 +94,12 @@ class Vandals:
             "kill": self._kill,
             "stop": self._stop,
             "rewind": self._rewind,
+            "forward": self._forward,
             "append": self._append,
         }[verb]
-        async with self._busy.setdefault(verb if verb in ("rewind", "append") else about, asyncio.Lock()):
+        async with self._busy.setdefault(
+            about if verb in ("kill", "stop") else verb.replace("forward", "rewind"), asyncio.Lock()
+        ):
             for _ in range(TRIES):  # another strike may have taken the broker or the victim away
                 try:
                     async with asyncio.timeout(STRIKE_S_MAX):
@@ -138,7 +144,11 @@ class Vandals:
     # -- the group's offsets -------------------------------------------------------------------------------
 
     async def _rewind(self, rng: random.Random, how: str) -> None:
-        """Move every partition back and kill whoever knows better; `unstopped`: while all of them work."""
+        """Move every partition back, and kill whoever knows better.
+
+        `unstopped`: while all of them work. `emptied`: all of them are stopped until the group has missed them, and
+        woken afterwards.
+        """
         pids = self.stack.pids("processor")
         try:
             if how != "unstopped":
@@ -152,9 +162,12 @@ class Vandals:
                     self.rewound.append((one, offset, to))
             if not moved:
                 raise LookupError("there was nothing to rewind")
-            await self.kafka.move_group(moved)
+            if how == "emptied":
+                await self.kafka.move_empty_group(moved, EMPTY_WITHIN_S)
+            else:
+                await self.kafka.move_group(moved)
             self.tell(f"rewound {how} to {moved}")
-            for pid in pids:
+            for pid in pids if how != "emptied" else ():
                 with suppress(ProcessLookupError):
                     self.stack.signal(pid, signal.SIGKILL)
                     self._stopped.discard(pid)
@@ -162,6 +175,16 @@ class Vandals:
             for pid in pids:
                 if pid in self._stopped:
                     self._wake(pid)
+
+    async def _forward(self, _: random.Random, __: str) -> None:
+        """As if everything were done already: below exactly-once that would lose whatever was not."""
+        ends = await self.kafka.ends("read_uncommitted", self.partitions)
+        moved = {one: ends[self.kafka.where("commands", one)] for one in range(self.partitions)}
+        await self.kafka.move_group(moved)
+        self.tell(f"moved forward to {moved}")
+        for pid in self.stack.pids("processor"):
+            with suppress(ProcessLookupError):
+                self.stack.signal(pid, signal.SIGKILL)
 
     # -- the log -------------------------------------------------------------------------------------------
 
