@@ -145,7 +145,7 @@ class EmbeddedBroker:
         if self._sasl_ssl:
             listeners.append(settings.Listener("SECURE", secure, f"{HOST}:{secure}", "SASL_SSL"))
             extra = {**self._sasl_ssl.broker_settings("secure"), **extra}
-        text = settings.server_properties(data, listeners, controller, HOST, extra)
+        text = settings.server_properties(listeners, controller, HOST, extra)
         (self._directory / "server.properties").write_text(text)
 
     def stop(self) -> None:

@@ -53,7 +53,7 @@ def _format(files: list[Path], checkpoint: Path) -> None:
         folder = Path(temporary)
         properties = folder / "server.properties"
         listener = settings.Listener("DIRECT", 1, f"{HOST}:1")
-        properties.write_text(settings.server_properties(folder / "data", [listener], 2, HOST, {}))
+        properties.write_text(settings.server_properties([listener], 2, HOST, {}))
         arguments = ["format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", str(properties)]
         command = java.command("kafka.tools.StorageTool", arguments, jars=files, profile="quick")
         try:
@@ -64,6 +64,7 @@ def _format(files: list[Path], checkpoint: Path) -> None:
                 timeout=_FORMAT_TIMEOUT_S,
                 check=False,
                 stdin=subprocess.DEVNULL,
+                cwd=folder,  # the data folder is named from here
             )
         except OSError as error:
             raise BrokerUnavailable(

@@ -9,6 +9,7 @@ reads a pipe from us sees its end and kills the child: unlike PR_SET_PDEATHSIG t
 started it, and needs no code between fork and exec.
 """
 
+import os
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from simulator.broker.errors import BrokerUnavailable
 
+# Java reads and writes file names in the locale's encoding, and cannot find a folder that it cannot spell.
+_UTF_8 = {"LC_ALL": "C.UTF-8"}
 _GUARD = 'read -r _; kill -KILL "$1" 2>/dev/null'
 
 
@@ -31,6 +34,7 @@ class GuardedProcess:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=directory,
+                    env=os.environ | _UTF_8,
                     process_group=0,
                 )
         except OSError as error:

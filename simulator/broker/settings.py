@@ -1,6 +1,6 @@
 """The embedded broker's own configuration: one node, small, quick to come back.
 
-In:      listeners (name, port, advertised address, protocol), a data folder.
+In:      listeners (name, port, advertised address, protocol); it runs beside its folder `data`.
 Out:     the texts of server.properties, log4j2.properties and meta.properties.
 Units:   times are in milliseconds, as Kafka's names say.
 Source:  measured on 4.3.1; each number that is not Kafka's default says why.
@@ -10,7 +10,6 @@ import base64
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 SMALL_AND_QUICK: Mapping[str, str] = {
     # One node: nothing can be replicated, and a transaction log that wants three replicas makes clients hang.
@@ -71,9 +70,7 @@ class Listener:
     protocol: str = "PLAINTEXT"
 
 
-def server_properties(
-    data: Path, listeners: Sequence[Listener], controller_port: int, host: str, extra: Mapping[str, str]
-) -> str:
+def server_properties(listeners: Sequence[Listener], controller_port: int, host: str, extra: Mapping[str, str]) -> str:
     """The whole server.properties; `extra` wins."""
     settings = {
         "process.roles": "broker,controller",
@@ -88,9 +85,16 @@ def server_properties(
         "listener.security.protocol.map": ",".join(
             [f"{each.name}:{each.protocol}" for each in listeners] + ["CONTROLLER:PLAINTEXT"]
         ),
-        "log.dirs": str(data),
+        "log.dirs": "data",  # below where it runs: Kafka would take a comma in a whole path for two folders
     }
-    return "".join(f"{name}={value}\n" for name, value in {**settings, **SMALL_AND_QUICK, **extra}.items())
+    return "".join(f"{name}={_escaped(value)}\n" for name, value in {**settings, **SMALL_AND_QUICK, **extra}.items())
+
+
+def _escaped(value: str) -> str:
+    """A value as java.util.Properties reads it: it takes bytes for Latin-1, and a backslash for an escape."""
+    utf16 = value.replace("\\", "\\\\").encode("utf-16-be")
+    units = [int.from_bytes(utf16[at : at + 2]) for at in range(0, len(utf16), 2)]
+    return "".join(chr(unit) if 0x20 <= unit < 0x7F else f"\\u{unit:04x}" for unit in units)
 
 
 def fresh_identity() -> str:

@@ -92,6 +92,17 @@ async def test_clean_stop_and_start_keep_records(broker: OwnBroker, namespace: s
     assert await heard(broker, namespace, 1) == [b"kept"]
 
 
+def test_any_folder_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blanks, a comma, a backslash, a percent sign and umlauts, also where the locale knows only ASCII."""
+    monkeypatch.setenv("LC_ALL", "C")
+    broker = EmbeddedBroker(tmp_path / "über uns, a\\b %20 日#=!")
+    try:
+        broker.start()
+        assert broker.alive()
+    finally:
+        broker.close()
+
+
 def test_a_paused_broker_is_alive_and_silent(broker: OwnBroker) -> None:
     """SIGSTOP leaves the process and its connections, answers nothing, and SIGCONT undoes it."""
     host, port = broker.bootstrap_servers.split(":")
