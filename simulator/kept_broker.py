@@ -70,7 +70,7 @@ class KeptBroker:
         finally:
             self._starting = False
         self._serving.set()
-        if self.pid is not None:
+        if self.pid is not None and not self._stopping:  # a stop that came meanwhile wants nobody to watch it die
             self._watching = asyncio.create_task(self._keep_running(), name="supervise broker")
 
     async def stop(self) -> None:
