@@ -39,7 +39,8 @@ SENTENCES = {
 
 app = typer.Typer(
     name="payonce",
-    help="A payment system on a real Kafka, and everything that tries to make it charge somebody twice.",
+    help="A payment system on a real Kafka, and everything that tries to make it charge somebody twice.\n\n"
+    "Example: payonce demo",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

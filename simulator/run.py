@@ -225,6 +225,7 @@ async def _let_loose(
 async def _first_end(customers: asyncio.Task[None], breaking: asyncio.Task[None], stop: asyncio.Task[Any]) -> None:
     """Until customers and vandals are both done, or somebody asks to stop; whatever failed is raised."""
     both = asyncio.gather(customers, breaking)
+    both.add_done_callback(lambda done: done.cancelled() or done.exception())  # after a stop nobody else asks for it
     await asyncio.wait({both, stop}, return_when=asyncio.FIRST_COMPLETED)
     if both.done():
         both.result()

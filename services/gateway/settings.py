@@ -7,34 +7,18 @@ Source:  CONTRACT, "The command line".
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from events.operations import BY_NAME
+from events.enforcement import key_required
 from events.options import InvalidOption, duration_ms, host_and_port
 from services.readmodel.engine import database_url
 from services.starting import ServiceSettings
 
 Duration = Annotated[int, BeforeValidator(lambda text: duration_ms(text) if isinstance(text, str) else text)]
-
-_ENFORCEMENTS: Final = {"strict": True, "optional": False}
-
-
-def key_required(text: str) -> dict[str, bool]:
-    """`strict`, `optional`, or with exceptions `strict,charge.void=optional`: whether each needs a key."""
-    default, *exceptions = [part.strip() for part in text.split(",")]
-    if default not in _ENFORCEMENTS:
-        raise InvalidOption(f"The enforcement {default!r} is neither strict nor optional.")
-    required = dict.fromkeys(BY_NAME, _ENFORCEMENTS[default])
-    for exception in exceptions:
-        operation, _, value = exception.partition("=")
-        if operation not in required or value not in _ENFORCEMENTS:
-            raise InvalidOption(f"{exception!r} is not OPERATION=strict|optional; operations are {', '.join(BY_NAME)}.")
-        required[operation] = _ENFORCEMENTS[value]
-    return required
 
 
 class Settings(ServiceSettings):

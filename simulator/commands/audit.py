@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.commands.console import Teller
+from simulator.commands.console import Teller, reader_may_leave
 from simulator.commands.options import WHERE, Given, takes
 from simulator.failure import UsageFailure
 
@@ -39,7 +39,8 @@ def audit(
     if history is not None and not history.is_file():
         raise UsageFailure(f"--history: there is no file {history}.")
     report = asyncio.run(_audit(given, history, target))
-    show(report, as_json=given.json)
+    with reader_may_leave():
+        show(report, as_json=given.json)
     return EXIT_CODES[report.verdict.value]
 
 

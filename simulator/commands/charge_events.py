@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from events.instants import rfc3339
+from simulator.commands.console import is_read, reader_may_leave
 from simulator.commands.key_life import json_object
 from simulator.commands.options import WHERE, Given, takes
 from simulator.money_text import money_text
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED: Final = 130
 
-app = typer.Typer(help="Look at charge events.", no_args_is_help=True)
+app = typer.Typer(help="Look at charge events.\n\nExample: payonce events tail --follow", no_args_is_help=True)
 
 
 @app.command()
@@ -44,11 +45,15 @@ def tail(
     target = find_target(given)
     # A reader of no group has nothing to finish, and a cancellation can get lost in the client it waits in.
     signal.signal(signal.SIGINT, _leave)
-    asyncio.run(_tail(target, count, follow=follow, as_json=given.json))
+    signal.signal(signal.SIGTERM, _leave)
+    with reader_may_leave():
+        asyncio.run(_tail(target, count, follow=follow, as_json=given.json))
     return 0
 
 
-def _leave(_number: int, _frame: object) -> None:
+def _leave(number: int, _frame: object) -> None:
+    if number == signal.SIGTERM:
+        os._exit(0)
     os.write(2, b"Interrupted.\n")
     os._exit(EXIT_INTERRUPTED)
 
@@ -61,8 +66,11 @@ async def _tail(target: "Target", count: int, *, follow: bool, as_json: bool) ->
         for record in await log_reading.read_newest(consumer, topic_name(target.namespace, "charges"), count):
             typer.echo(event_line(record, as_json=as_json))
         if follow:
-            async for record in log_reading.follow(consumer):
-                typer.echo(event_line(record, as_json=as_json))
+            async for records in log_reading.follow(consumer):
+                for record in records:
+                    typer.echo(event_line(record, as_json=as_json))
+                if not is_read():
+                    return
 
 
 def event_line(record: "ConsumerRecord", *, as_json: bool) -> str:

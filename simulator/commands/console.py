@@ -4,7 +4,11 @@ In:      sentences.
 Out:     progress and reports on stderr, results on stdout, so that `--json` can be piped.
 """
 
+import os
+import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +16,28 @@ import typer
 
 if TYPE_CHECKING:
     from rich.status import Status
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Whoever reads our stdout may have seen enough (`| head -1`): that is no error, and changes no exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # the latter is how rich tells it
+        leave_unread()
+
+
+def leave_unread() -> None:
+    """What is left to be written goes nowhere, else Python complains about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def is_read() -> bool:
+    """Whether anybody still reads our stdout."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return not any(what & select.POLLERR for _, what in poll.poll(0))
 
 
 class Teller:

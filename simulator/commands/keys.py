@@ -13,6 +13,7 @@ from urllib.parse import quote
 import typer
 
 from events.instants import rfc3339
+from simulator.commands.console import reader_may_leave
 from simulator.commands.options import WHERE, Given, takes
 from simulator.failure import Failure, UsageFailure
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT_S = 10.0
 
-app = typer.Typer(help="Look at idempotency keys.", no_args_is_help=True)
+app = typer.Typer(help="Look at idempotency keys.\n\nExample: payonce keys show order-1234", no_args_is_help=True)
 
 
 @app.command()
@@ -43,12 +44,12 @@ def show(
         lives = {merchant_id: life for merchant_id, life in lives.items() if merchant_id == merchant}
     if not lives:
         raise Failure(f"{merchant or 'No merchant'} has {'no' if merchant else 'a'} key {key!r}.")
-    if given.json:
+    with reader_may_leave():
         for merchant_id, life in lives.items():
-            typer.echo(json.dumps({"merchant_id": merchant_id, **life}))
-    else:
-        for merchant_id, life in lives.items():
-            _print_life(merchant_id, life)
+            if given.json:
+                typer.echo(json.dumps({"merchant_id": merchant_id, **life}))
+            else:
+                _print_life(merchant_id, life)
     return 0
 
 
@@ -58,7 +59,8 @@ def _lives(target: "Target", key: str, merchant: str | None) -> dict[str, Any]:
 
     if merchant is not None and merchant not in target.api_keys:
         raise UsageFailure(f"This stack has no merchant {merchant!r}.")
-    path = f"/v1/idempotency-keys/{quote(key, safe='')}"
+    # Clients resolve `.` and `..` as relative paths, but not where they are escaped.
+    path = f"/v1/idempotency-keys/{quote(key, safe='').replace('.', '%2E')}"
     lives = {}
     with httpx.Client(timeout=REQUEST_TIMEOUT_S, trust_env=False) as client:
         for merchant_id, api_key in target.api_keys.items():
@@ -101,6 +103,8 @@ def _print_life(merchant_id: str, life: dict[str, Any]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(title=Text(f"{merchant_id}/{life['key']}"), show_header=False, title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")  # a fingerprint with its end cut off is of no use
     for name, value in life.items():
         if name in ("object", "key", "commands"):
             continue

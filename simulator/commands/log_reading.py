@@ -77,12 +77,11 @@ async def read_newest(consumer: AIOKafkaConsumer, topic: str, count: int) -> lis
         window *= 4
 
 
-async def follow(consumer: AIOKafkaConsumer) -> AsyncIterator[ConsumerRecord]:
-    """What is appended from here on, for ever."""
+async def follow(consumer: AIOKafkaConsumer) -> AsyncIterator[list[ConsumerRecord]]:
+    """What is appended from here on, for ever; nothing, twice a second, where nothing is."""
     while True:
-        for records in (await consumer.getmany(timeout_ms=POLL_MS)).values():
-            for record in records:
-                yield record
+        found = await consumer.getmany(timeout_ms=POLL_MS)
+        yield [record for records in found.values() for record in records]
 
 
 async def _read_from(consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int]) -> list[ConsumerRecord]:

@@ -10,10 +10,11 @@ Source:  CONTRACT, "Common options"; events.options.OPTIONS.
 import functools
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -41,6 +42,10 @@ SERVICE = (
 STACK = (*SERVICE[:5], "processors", "gateways", "merchants", *SERVICE[5:])
 WHERE = ("dir", "kafka", "kafka-security", "namespace", "json")
 LOAD = ("seed", "rate", "duration")
+# A zero too many must not take the machine down: every process is some 70 MB, every merchant has a key.
+MAX_PROCESSES = 64
+MAX_MERCHANTS = 10_000
+MAX_PARTITIONS = 10_000
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,9 @@ class Given:
     duration_s: float
     dir: Path
     json: bool
+
+
+Value = TypeVar("Value")
 
 
 def takes(*names: str, **defaults: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
@@ -100,26 +108,26 @@ def given(texts: Mapping[str, Any], defaults: Mapping[str, str] | None = None) -
     merged: dict[str, Any] = known | {name: text for name, text in texts.items() if text not in (None, ())}
     try:
         return Given(
-            kafka=_kafka(merged["kafka"]),
+            kafka=_named("kafka", _kafka, merged["kafka"]),
             kafka_security=_file("kafka-security", merged["kafka-security"]),
-            namespace=namespace(merged["namespace"]),
+            namespace=_named("namespace", namespace, merged["namespace"]),
             guarantee=_one_of("guarantee", merged["guarantee"], list(Guarantee)) if merged["guarantee"] else "",
-            partitions=_count("partitions", merged["partitions"], at_least=1),
-            processors=_count("processors", merged["processors"], at_least=0),
-            gateways=_count("gateways", merged["gateways"], at_least=1),
-            merchants=_count("merchants", merged["merchants"], at_least=1),
+            partitions=_count("partitions", merged["partitions"], at_least=1, at_most=MAX_PARTITIONS),
+            processors=_count("processors", merged["processors"], at_least=0, at_most=MAX_PROCESSES),
+            gateways=_count("gateways", merged["gateways"], at_least=1, at_most=MAX_PROCESSES),
+            merchants=_count("merchants", merged["merchants"], at_least=1, at_most=MAX_MERCHANTS),
             api_keys=_file("api-keys", merged["api-keys"]),
-            listen=_address(merged["listen"]),
-            ledger_url=merged["ledger-url"],
+            listen=_named("listen", _address, merged["listen"]),
+            ledger_url=_named("ledger-url", _ledger_url, merged["ledger-url"]),
             key_ttl=_duration("key-ttl", merged["key-ttl"]),
-            enforcement=merged["enforcement"],
+            enforcement=_named("enforcement", _enforcement, merged["enforcement"]),
             in_flight=_one_of("in-flight", merged["in-flight"], ["wait", "conflict"]),
             answer_timeout=_duration("answer-timeout", merged["answer-timeout"]),
             breaks=_breaks(merged["break"]),
             seed=_count("seed", merged["seed"], at_least=0),
             rate=_rate(merged["rate"]),
             duration_s=duration_ms(_duration("duration", merged["duration"])) / 1000,
-            dir=Path(merged["dir"]),
+            dir=_named("dir", _directory, merged["dir"]),
             json=bool(merged["json"]),
         )
     except InvalidOption as error:
@@ -144,12 +152,43 @@ def _typer_parameter(name: str, defaults: Mapping[str, str]) -> inspect.Paramete
     )
 
 
+def _named(name: str, read: Callable[[Any], Value], text: str | None) -> Value:
+    """What `read` makes of a text; what it objects to begins with the option's name."""
+    try:
+        return read(text)
+    except InvalidOption as error:
+        raise UsageFailure(f"--{name}: {error}") from None
+
+
 def _kafka(text: str) -> str:
     if text in ("embedded", "docker"):
         return text
     for server in text.split(","):
-        host_and_port(server.strip())
+        try:
+            host_and_port(server.strip())
+        except InvalidOption:
+            raise InvalidOption(f"{server!r} is neither embedded nor docker nor HOST:PORT.") from None
     return text
+
+
+def _ledger_url(text: str | None) -> str | None:
+    if text is not None and re.match(r"(sqlite|postgresql|postgres)(\+\w+)?://", text) is None:
+        raise InvalidOption("The ledger's URL must begin with sqlite:/// or postgresql://.")
+    return text
+
+
+def _enforcement(text: str) -> str:
+    if text not in ("strict", "optional"):
+        from events.enforcement import key_required  # noqa: PLC0415  its table of operations needs pydantic
+
+        key_required(text)
+    return text
+
+
+def _directory(text: str) -> Path:
+    if not text:
+        raise InvalidOption("a directory has a name.")
+    return Path(text)
 
 
 def _file(name: str, text: str | None) -> Path | None:
@@ -167,13 +206,14 @@ def _one_of(name: str, text: str, allowed: list[str]) -> str:
     return text
 
 
-def _count(name: str, text: str, at_least: int) -> int:
+def _count(name: str, text: str, at_least: int, at_most: int | None = None) -> int:
     try:
         number = int(text)
     except ValueError:
         number = at_least - 1
-    if number < at_least:
-        raise UsageFailure(f"--{name} must be a whole number, {at_least} or more, not {text!r}.")
+    if number < at_least or (at_most is not None and number > at_most):
+        allowed = f"{at_least} or more" if at_most is None else f"{at_least} to {at_most}"
+        raise UsageFailure(f"--{name} must be a whole number, {allowed}, not {text!r}.")
     return number
 
 
@@ -188,10 +228,7 @@ def _rate(text: str) -> float:
 
 
 def _duration(name: str, text: str) -> str:
-    try:
-        duration_ms(text)
-    except InvalidOption as error:
-        raise UsageFailure(f"--{name}: {error}") from None
+    _named(name, duration_ms, text)
     return text
 
 

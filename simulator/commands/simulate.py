@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from events.guarantees import Guarantee
-from simulator.commands.console import Teller
+from simulator.commands.console import Teller, reader_may_leave
 from simulator.commands.options import LOAD, STACK, Given, takes
 from simulator.commands.up import stack_options
 from simulator.failure import Failure, UsageFailure
@@ -32,6 +32,7 @@ EXIT_INTERRUPTED: Final = 130
 EXIT_CODES: Final = {"valid": 0, "invalid": 1, "unknown": 3}
 SCENARIOS: Final = ("checkout",)
 DEMO: Final = (Guarantee.AT_LEAST_ONCE, Guarantee.EXACTLY_ONCE)
+UNDER_EACH: Final = tuple(name for name in STACK if name != "guarantee")  # these runs differ in nothing else
 TWO: Final = {"processors": "2", "gateways": "2"}
 
 Scenario = Annotated[str, typer.Argument(metavar="[SCENARIO]", help="What customers do: checkout.")]
@@ -50,7 +51,7 @@ def simulate(given: Given, scenario: Scenario = "checkout", target: Target = Non
     return asyncio.run(_interruptible(lambda stopping: _simulate(given, target, stopping)))
 
 
-@takes(*STACK, *LOAD, "json", **TWO)
+@takes(*UNDER_EACH, *LOAD, "json", **TWO)
 def compare(
     given: Given,
     what: Annotated[
@@ -71,7 +72,7 @@ def compare(
     return asyncio.run(_interruptible(lambda stopping: _side_by_side(given, "compare", tuple(Guarantee), stopping)))
 
 
-@takes(*STACK, *LOAD, "json", **TWO)
+@takes(*UNDER_EACH, *LOAD, "json", **TWO)
 def demo(given: Given) -> int:
     """Run the same customers and faults under at-least-once and under exactly-once, side by side.
 
@@ -97,11 +98,11 @@ async def _interruptible(work: Callable[[asyncio.Event], Coroutine[Any, Any, int
         nonlocal interrupted
         if stopping.is_set():
             os._exit(interrupted)
-        interrupted = 0 if number is signal.SIGTERM else EXIT_INTERRUPTED
+        interrupted = EXIT_INTERRUPTED if number is signal.SIGINT else 0
         stopping.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, ask, number)
     try:
         code = await work(stopping)
@@ -124,11 +125,12 @@ async def _simulate(given: Given, target: Path | None, stopping: asyncio.Event) 
 
     with Teller() as tell:
         result = await run_once(_options(given, given.dir, given.guarantee, target), tell, stopping)
-    if given.json:
-        typer.echo(json.dumps(result.summary))
-    else:
-        _print_result(result)
-        typer.echo(f"\n{given.dir / 'report.json'}  {given.dir / 'history.jsonl'}")
+    with reader_may_leave():
+        if given.json:
+            typer.echo(json.dumps(result.summary))
+        else:
+            _print_result(result)
+            typer.echo(f"\n{given.dir / 'report.json'}  {given.dir / 'history.jsonl'}")
     return _exit_code(result)
 
 
@@ -150,12 +152,19 @@ async def _side_by_side(given: Given, folder: str, guarantees: Sequence[Guarante
                 break
             tell.line(f"== {guarantee}: seed {given.seed}, {given.rate:g} purchases/s for {given.duration_s:g} s")
             options = _options(given, given.dir / folder / guarantee, guarantee)
-            results.append(await run_once(options, tell, stopping))
+            try:
+                results.append(await run_once(options, tell, stopping))
+            except Failure as failure:
+                if failure.exit_code != EXIT_INTERRUPTED or not results:
+                    raise
+                tell.line(str(failure))  # what was finished before is worth its table
+                break
             tell.line(f"   verdict: {results[-1].report.verdict.value}")
-    if given.json:
-        typer.echo(json.dumps([result.summary for result in results]))
-    else:
-        _print_comparison(results)
+    with reader_may_leave():
+        if given.json:
+            typer.echo(json.dumps([result.summary for result in results]))
+        else:
+            _print_comparison(results)
     return _judge(given, results, stopping)
 
 
@@ -173,7 +182,8 @@ def _judge(given: Given, results: Sequence["RunResult"], stopping: asyncio.Event
     if stopping.is_set() and code != 1:
         return EXIT_INTERRUPTED
     if code == 0 and not given.json:
-        typer.echo("\nEach guarantee showed what it promises.")
+        with reader_may_leave():
+            typer.echo("\nEach guarantee showed what it promises.")
     return code
 
 
@@ -188,10 +198,11 @@ def _compare_files(given: Given, left: Path, right: Path) -> int:
             raise Failure(f"{path} cannot be read: {error.strerror}.", exit_code=2) from None
         except (KeyError, TypeError, ValueError) as error:
             raise Failure(f"{path} is not the report.json of a finished run ({error}).", exit_code=2) from None
-    if given.json:
-        typer.echo(json.dumps([result.summary for result in results]))
-    else:
-        _print_comparison(results)
+    with reader_may_leave():
+        if given.json:
+            typer.echo(json.dumps([result.summary for result in results]))
+        else:
+            _print_comparison(results)
     return max((_exit_code(result) for result in results), key=lambda code: (code == 1, code == 3, code))
 
 

@@ -89,10 +89,25 @@ def test_a_run_that_is_stopped_still_reports(tmp_path: Path, number: signal.Sign
         code, out, err = finish(running, timeout_s=50.0)
     assert code == expected, err
     assert "verdict" in out
+    assert "Traceback" not in err
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["interrupted"]
     assert report["audit"]["counts"]["charges"] > 0
     assert report["audit"]["anomalies"] == []
+
+
+@pytest.mark.timeout(120)
+def test_a_demo_that_is_stopped_reports_the_run_that_was_finished(tmp_path: Path) -> None:
+    """Stopped while the second stack starts, the demo still shows what the first run found."""
+    running = payonce("demo", "--rate", "20", "--duration", "2s", "--dir", str(tmp_path))
+    try:
+        wait_until_sync((tmp_path / "demo/exactly-once/stack").exists, timeout_s=90, message="no second run began")
+        running.send_signal(signal.SIGINT)
+    finally:
+        code, out, err = finish(running, timeout_s=50.0)
+    assert code == 130, err
+    assert "verdict: " in out
+    assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(

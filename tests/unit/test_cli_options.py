@@ -40,15 +40,23 @@ def test_breaks_may_be_repeated_or_joined() -> None:
         ("partitions", "four", "'four'"),
         ("gateways", "0", "--gateways"),
         ("processors", "-1", "--processors"),
+        ("processors", "1000", "0 to 64"),
+        ("partitions", "1000000", "--partitions"),
+        ("merchants", "999999999", "--merchants"),
         ("guarantee", "twice", "exactly-once"),
         ("in-flight", "later", "conflict"),
         ("key-ttl", "1 day", "--key-ttl"),
         ("duration", "0s", "--duration"),
         ("rate", "nan", "--rate"),
         ("rate", "0", "--rate"),
-        ("namespace", "a b", "'a b'"),
-        ("kafka", "somewhere", "'somewhere'"),
-        ("listen", "8080", "'8080'"),
+        ("namespace", "a b", "--namespace: 'a b'"),
+        ("kafka", "somewhere", "--kafka: 'somewhere'"),
+        ("kafka", "one:9092,two", "'two' is neither embedded nor docker"),
+        ("listen", "8080", "--listen: '8080'"),
+        ("ledger-url", "mysql://x/y", "--ledger-url: "),
+        ("enforcement", "lax", "--enforcement: "),
+        ("enforcement", "strict,pay=optional", "--enforcement: 'pay=optional'"),
+        ("dir", "", "--dir: "),
         ("kafka-security", "/nowhere/client.properties", "/nowhere/client.properties"),
         ("api-keys", "/nowhere/keys.json", "/nowhere/keys.json"),
         ("break", ["everything"], "'everything'"),
@@ -63,6 +71,21 @@ def test_a_value_that_cannot_be_meant_is_one_sentence(option: str, text: object,
     assert sentence.endswith(".")
     assert "\n" not in sentence
     assert failure.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("ledger-url", "sqlite:///ledger.db"),
+        ("ledger-url", "postgresql+psycopg://payonce@localhost/payonce"),
+        ("enforcement", "strict,refund.create=optional"),
+        ("kafka", "one:9092, two:9092"),
+        ("processors", "0"),
+    ],
+)
+def test_a_value_that_services_understand_is_let_through(option: str, text: str) -> None:
+    """The command line refuses nothing that a service would take."""
+    assert str(getattr(given({option: text}), option.replace("-", "_"))) == text
 
 
 ALL_COMMANDS = [
@@ -84,6 +107,22 @@ def test_every_command_explains_itself_with_an_example(command: list[str], capsy
     """`--help` says what the command does and shows one example that begins with that command."""
     assert cli.run([*command, "--help"]) == 0
     assert f"Example: payonce {' '.join(command)}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(("command", "example"), [([], "demo"), (["keys"], "keys show"), (["events"], "events tail")])
+def test_every_group_of_commands_shows_an_example(
+    command: list[str], example: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever asks for the help of a group sees one of its commands at work."""
+    assert cli.run([*command, "--help"]) == 0
+    assert f"Example: payonce {example}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("command", ["demo", "compare"])
+def test_what_runs_under_each_guarantee_takes_none(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A guarantee that would be ignored is refused."""
+    assert cli.run([command, "--guarantee", "exactly-once"]) == 2
+    assert capsys.readouterr().err.startswith("No such option: --guarantee")
 
 
 def test_up_takes_every_option_of_the_stack(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
+from events.enforcement import key_required
 from events.options import InvalidOption
-from services.gateway.settings import Settings, key_required
+from services.gateway.settings import Settings
 
 NEEDED = {"PAYONCE_KAFKA": "127.0.0.1:9092", "PAYONCE_API_KEYS": "keys.json"}
 
