@@ -12,6 +12,7 @@ live up to.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from simulator.audit.verdict import judge
 from simulator.history import InvalidHistory, read_history
 from simulator.ledger_reader import LedgerReadError, read_books
 from simulator.log_reader import LogReader
+
+SILENCE_S = 2.0  # whoever waits longer for an answer of Kafka is told what for
 
 History = Path | Iterable[Mapping[str, Any]]
 
@@ -53,7 +56,8 @@ def _clients(history: History) -> Clients:
     try:
         return fold(read_history(history) if isinstance(history, Path) else history)
     except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidHistory(f"The history has a line without what its kind needs: {error}.") from None
+        which = history if isinstance(history, Path) else "The history"
+        raise InvalidHistory(f"{which} has a line without what its kind needs: {error}.") from None
 
 
 def _promised(guarantee: Guarantee | str | None, clients: Clients | None) -> str:
@@ -82,7 +86,11 @@ async def _evidence(
     clients: Clients | None,
     progress: Callable[[str], None],
 ) -> Evidence:
-    async with LogReader(connection, namespace) as log:
+    async with AsyncExitStack() as opened:
+        slow = asyncio.get_running_loop().call_later(SILENCE_S, progress, f"reaching {connection.bootstrap}")
+        opened.callback(slow.cancel)
+        log = await opened.enter_async_context(LogReader(connection, namespace))
+        slow.cancel()
         collector = Collector(Evidence(namespace, guarantee, log.extent, clients))
         for topic in TOPICS:
             read = 0

@@ -6,6 +6,7 @@ Errors:  Failure, one sentence: no broker there, no such topic.
 Source:  CONTRACT, "The log": offsets have gaps, so the end is a position, never "the last record seen".
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -13,16 +14,33 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from events.connection import KafkaConnection
+from simulator.commands.console import Teller
 from simulator.failure import Failure
 from simulator.log_watch import client_options
 
 POLL_MS = 500
 REQUEST_TIMEOUT_MS = 5_000
+SILENCE_S = 2.0  # whoever waits longer is told what for
 
 
 @asynccontextmanager
 async def reading(connection: KafkaConnection) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer of no group that reads what is committed."""
+    with Teller() as tell:
+        waiting = asyncio.get_running_loop().call_later(SILENCE_S, tell.progress, f"reaching {connection.bootstrap}")
+        try:
+            consumer = await _reach(connection)
+        finally:
+            waiting.cancel()
+    try:
+        yield consumer
+    except KafkaError as error:
+        raise Failure(f"The Kafka at {connection.bootstrap} stopped answering: {error!r}") from None
+    finally:
+        await consumer.stop()
+
+
+async def _reach(connection: KafkaConnection) -> AIOKafkaConsumer:
     options = client_options(connection) | {"client_id": "payonce-simulator-look"}
     consumer = AIOKafkaConsumer(
         isolation_level="read_committed",
@@ -31,19 +49,16 @@ async def reading(connection: KafkaConnection) -> AsyncIterator[AIOKafkaConsumer
         **options,
     )
     try:
-        try:
-            await consumer.start()
-        except (KafkaError, ValueError):
-            from simulator.broker import cluster  # noqa: PLC0415  kio is slow to load, and only now needed
-
-            await cluster.check(connection)  # says which of many reasons it was
-            raise Failure(f"No Kafka answers at {connection.bootstrap}.") from None
-        try:
-            yield consumer
-        except KafkaError as error:
-            raise Failure(f"The Kafka at {connection.bootstrap} stopped answering: {error!r}") from None
-    finally:
+        await consumer.start()
+    except BaseException as error:
         await consumer.stop()
+        if not isinstance(error, KafkaError | ValueError):
+            raise
+        from simulator.broker import cluster  # noqa: PLC0415  kio is slow to load, and only now needed
+
+        await cluster.check(connection)  # says which of many reasons it was
+        raise Failure(f"No Kafka answers at {connection.bootstrap}.") from None
+    return consumer
 
 
 async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:

@@ -44,6 +44,8 @@ def _become(role: str, given: Given) -> int:
 
     if given.kafka in ("embedded", "docker"):
         raise UsageFailure(f"One {role} alone needs --kafka HOST:PORT; `payonce up` starts a broker with it.")
+    if role == "gateway" and given.api_keys is None:
+        raise UsageFailure("One gateway alone needs --api-keys FILE; `payonce up` makes keys of its own.")
     environment = service_environment(
         stack_options(given),
         kafka=given.kafka,

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,8 +26,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def looking(up: Up, *arguments: str) -> "subprocess.Popen[str]":
+    return payonce(*arguments, "--dir", str(up.directory))
+
+
+def payonce(*arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "simulator.cli", *arguments, "--dir", str(up.directory)],
+        [sys.executable, "-m", "simulator.cli", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -51,6 +57,20 @@ def test_a_reader_who_left_is_no_error(up: Up, arguments: tuple[str, ...]) -> No
     said = process.stderr.read()
     assert process.wait(BOUND_S) == 0, said
     assert "pipe" not in said.lower()
+
+
+@pytest.mark.parametrize("arguments", [("audit",), ("events", "tail"), ("keys", "show", "x")], ids=" ".join)
+def test_whoever_waits_for_a_silent_kafka_is_told_for_what(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A server that takes connections and never answers is named within a few seconds, long before it is given up."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        process = payonce(*arguments, "--kafka", where, "--dir", str(tmp_path))
+        assert process.stderr is not None
+        try:
+            assert process.stderr.readline() == f"reaching {where}\n"
+        finally:
+            process.kill()
+            process.communicate()
 
 
 def test_following_ends_with_its_reader(up: Up) -> None:

@@ -144,6 +144,7 @@ def test_up_takes_every_option_of_the_stack(capsys: pytest.CaptureFixture[str]) 
         (["pay"], "No such command 'pay'"),
         (["keys", "show"], "Missing argument 'KEY'"),
         (["gateway"], "One gateway alone needs --kafka HOST:PORT"),
+        (["gateway", "--kafka", "127.0.0.1:1"], "One gateway alone needs --api-keys FILE"),
         (["up", "--api-keys", "/nowhere"], "--api-keys: there is no file /nowhere"),
     ],
 )
