@@ -66,6 +66,7 @@ COMMAND_ID_REUSED: Final = "command_id_reused"
 INTERNAL_ERROR: Final = "internal_error"
 
 _PASSED_ON: Final = ("reply_to", "traceparent")
+_PASSED_ON_BYTES_MAX: Final = 1024  # together: a traceparent has 55; what is longer could not be carried on at all
 
 
 def decode_command(
@@ -128,10 +129,11 @@ def decode_command(
 
 
 def passed_on(headers: Headers) -> Headers:
-    """The headers that a reply carries on from its command."""
+    """The headers that a reply carries on from its command; of a foreign producer, only what has a sane length."""
     if not headers:
         return ()
-    return [header for header in headers if header[0] in _PASSED_ON]
+    passed = [header for header in headers if header[0] in _PASSED_ON]
+    return passed if sum(len(value or b"") for _, value in passed) <= _PASSED_ON_BYTES_MAX else ()
 
 
 def _lenient(value: bytes) -> object:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from events.codec import INTERNAL_ERROR
-from events.topics import topic_name
-from services.kafka.port import Outgoing, Record
+from services.kafka.port import Record
+from services.processor.domain import writing
 from services.processor.domain.settling import (
     Rules,
     Settled,
@@ -75,13 +75,7 @@ def _settle_one(
 def _unanswered(rules: Rules, standing: Standing, record: Record) -> Settled:
     """The bytes as received, and nothing else: it could not even be read who is to be answered."""
     settled = settle(rules, standing, [], {})
-    headers = (
-        ("topic", topic_name(rules.namespace, "commands").encode()),
-        ("partition", str(rules.partition).encode()),
-        ("offset", str(record.offset).encode()),
-        ("reason", INTERNAL_ERROR.encode()),
-    )
-    settled.dead_letters.append(Outgoing(record.key, record.value, headers))
+    settled.dead_letters.append(writing.dead_letter(rules, record, INTERNAL_ERROR))
     settled.standing = Standing(max(standing.position, record.offset + 1), max(standing.clock, record.timestamp))
     settled.dead += 1
     return settled

@@ -4,8 +4,9 @@ Out:     bytes, in the exact form of CONTRACT, "The log".
 Hot path: the charge is encoded once, and stands in its event and in its answer as the same bytes.
 """
 
+import zlib
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -15,6 +16,10 @@ from events.instants import rfc3339
 from services.kafka.port import Headers, Outgoing, Record
 from services.processor.domain.payment import Fact
 from services.processor.domain.rules import Rules
+
+# One batch takes 1 MiB; whatever is longer than this leaves compressed.
+_SURE_BYTES: Final = 950_000
+_CUT_BYTES: Final = 64 * 1024
 
 
 def event_value(
@@ -56,7 +61,7 @@ def event_headers(rules: Rules, command: ReceivedCommand, event_id: str, fact: F
         ("ce_time", _time(clock)),
     ]
     if command.headers:
-        headers += [header for header in command.headers if header[0] == "traceparent"]
+        headers += [header for header in passed_on(command.headers) if header[0] == "traceparent"]
     return headers
 
 
@@ -126,10 +131,20 @@ def reply(
 
 
 def dead_letter(rules: Rules, record: Record, reason: str) -> Outgoing:
-    headers = (
+    """The bytes as received; what no batch can hold, not even compressed, is cut, and a header says how long it was."""
+    headers = [
         ("topic", f"{rules.namespace}.commands".encode()),
         ("partition", str(rules.partition).encode()),
         ("offset", str(record.offset).encode()),
         ("reason", reason.encode()),
-    )
-    return Outgoing(record.key, record.value, headers)
+    ]
+    key, value = record.key, record.value
+    if not _fits(key, value):
+        headers.append(("cut", f"key {len(key or b'')} value {len(value or b'')}".encode()))
+        key, value = key and key[:_CUT_BYTES], value and value[:_CUT_BYTES]
+    return Outgoing(key, value, headers)
+
+
+def _fits(key: bytes | None, value: bytes | None) -> bool:
+    length = len(key or b"") + len(value or b"")
+    return length <= _SURE_BYTES or len(zlib.compress((key or b"") + (value or b""))) <= _SURE_BYTES
