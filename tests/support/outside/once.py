@@ -146,7 +146,7 @@ def _differences(record: Entry, event: Entry) -> Iterator[str]:
 def nothing_is_lost(book: Book) -> Iterator[str]:
     """Every command has a reply, or is kept as a dead letter: true of every guarantee but at-most-once."""
     replied = {one.content["command_id"] for one in book.replies}
-    buried = {(int(one.headers["partition"]), int(one.headers["offset"])) for one in book.dead}
+    buried = set(map(_whence, book.dead))
     for one in book.commands:
         if one.id not in replied and one.entry.place not in buried:
             yield f"command {one.id} at {one.entry.place} has no reply"
@@ -172,22 +172,21 @@ def every_command_is_answered(book: Book) -> Iterator[str]:
 
 
 def unwanted_commands_are_dead_letters(book: Book) -> Iterator[str]:
-    """What nobody may run is kept, with its bytes, and nothing else is."""
-    fates = _Fates(book)
-    wanted = {one.place: one.raw for one in book.unwanted}
-    wanted |= {one.entry.place: one.entry.raw for one in book.commands if fates.of(one) is None}
-    found = Counter((int(one.headers["partition"]), int(one.headers["offset"])) for one in book.dead)
-    yield from (f"command at {place} is a dead letter" for place in found.keys() - wanted.keys())
-    yield from (f"command at {place} is no dead letter" for place in wanted.keys() - found.keys())
-    for one in book.dead:
-        if wanted.get((int(one.headers["partition"]), int(one.headers["offset"])), one.raw) != one.raw:
-            yield f"dead letter at {one.place} has other bytes than its command"
+    """What nobody may run is kept, with its bytes: true of every guarantee but at-most-once."""
+    kept = {_whence(one): one.raw for one in book.dead}
+    for one in book.unwanted:
+        if kept.get(one.place) != one.raw:
+            yield f"command at {one.place} is no dead letter, or has other bytes there"
 
 
 def dead_letters_stand_there_once(book: Book) -> Iterator[str]:
-    """A dead letter's identity is the place of its command."""
-    found = Counter((int(one.headers["partition"]), int(one.headers["offset"])) for one in book.dead)
+    """And there is none but what nobody may run, and commands under an id that was executed under another key."""
+    fates = _Fates(book)
+    wanted = {one.place for one in book.unwanted} | {one.entry.place for one in book.commands if fates.of(one) is None}
+    found = Counter(map(_whence, book.dead))
     yield from (f"command at {place} is a dead letter {count} times" for place, count in found.items() if count > 1)
+    yield from (f"command at {place} is a dead letter" for place in found.keys() - wanted)
+    yield from (f"command at {place} is no dead letter" for place in wanted - found.keys())
 
 
 def positions_only_grow(book: Book) -> Iterator[str]:
@@ -226,6 +225,11 @@ class _Fates:
         if since < command.offset or command.clock > command.entry.content["deadline_at"]:
             return EXPIRED
         return 0, "what it comes to, kept under its key", False
+
+
+def _whence(dead_letter: Entry) -> Place:
+    """The place of its command, which is its identity."""
+    return int(dead_letter.headers["partition"]), int(dead_letter.headers["offset"])
 
 
 def _key_of(event: dict[str, object]) -> str:
