@@ -42,7 +42,7 @@ def command(
 
 
 def new_command_id() -> str:
-    return str(uuid.UUID(int=next(_numbers) + (7 << 76)))
+    return str(uuid.UUID(int=next(_numbers) + (7 << 76) + (2 << 62)))  # version 7, as RFC 9562 has it
 
 
 def merchant_of(partition: int, partitions: int) -> str:
