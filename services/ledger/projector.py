@@ -26,6 +26,9 @@ from services.ledger.metrics import Metrics
 from services.ledger.sabotage import Sabotage
 from services.ledger.store import LogState, Moved, Positions, Store, StoreLost
 
+# A payment is four records that arrive one after another; a database transaction costs as much for one as for many.
+GATHER_MS: Final = 20
+FEW: Final = 100  # records; with more of them there is no time to wait
 IDLE_FETCH_MS: Final = 20  # positions that move without a record (markers, aborted records) show after this
 CHECK_MS: Final = 2_000  # how soon a deleted database or a recreated topic is noticed when nothing arrives
 PAUSE_FIRST_MS: Final = 50
@@ -105,6 +108,7 @@ class Projector:
 
     async def _step(self, reader: Reader) -> None:
         """Fetch once and apply what came: records, or only positions."""
+        began = time.monotonic()
         fetched = await reader.fetch(IDLE_FETCH_MS)
         end = {where: reader.position(where) for where in self._partitions}
         end = {where: at for where, at in end.items() if at != self._positions[where]}
@@ -112,6 +116,8 @@ class Projector:
             await asyncio.to_thread(self._apply, fetched, end)
             self._positions.update(end)
             self._check_again()
+            if sum(map(len, fetched.values())) < FEW:
+                await asyncio.sleep(max(0.0, began + GATHER_MS / 1000 - time.monotonic()))
         elif time.monotonic() >= self._next_check:
             await self._check()
 
