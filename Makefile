@@ -35,8 +35,9 @@ check: setup-dev                 ## what takes seconds: format, lint, types, imp
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/unit tests/tidy
 
-schemas: setup                   ## write docs/events from the models
+schemas: setup                   ## write docs/events and docs/*.schema.json from the models
 	$(BIN)/python -m events.schemas docs/events
+	$(BIN)/python -m simulator.schemas docs
 
 lock: setup                      ## pin anew what pyproject.toml allows
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes pyproject.toml -o requirements/runtime.txt

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from events.options import duration_ms
-from simulator import faults
 from simulator.audit.report import Report
 from simulator.audit_run import audit_namespace
 from simulator.failure import Failure, UsageFailure
@@ -32,6 +31,8 @@ from simulator.history import HistoryWriter
 from simulator.log_watch import LogWatch
 from simulator.place import Place, own_place, target_place
 from simulator.proxy.http import HttpLossProxy
+from simulator.scenario.models import Scenario
+from simulator.scenario.thresholds import judge
 from simulator.settle import settle
 from simulator.stack_files import is_stack_running
 from simulator.stack_options import StackOptions
@@ -43,7 +44,6 @@ from simulator.workload.tally import Tally
 GRACE_S = 30.0  # how long a customer may still be there after the last one came: a few patiences and backoffs
 TELL_EVERY_S = 0.5
 TELL_EVERY_S_ELSEWHERE = 5.0  # where every sentence stays
-SCENARIO = "checkout"
 
 
 class Narrator(Protocol):
@@ -58,10 +58,8 @@ class Narrator(Protocol):
 class RunOptions:
     stack: StackOptions
     seed: int
-    rate_per_s: float
-    duration_s: float
+    scenario: Scenario
     target: Path | None = None
-    faults: tuple[str, ...] = tuple(faults.BY_NAME)
 
     @property
     def dir(self) -> Path:
@@ -79,6 +77,11 @@ class RunResult:
     @property
     def guarantee(self) -> str:
         return str(self.summary["run"]["guarantee"])
+
+    @property
+    def crossed(self) -> list[str]:
+        """The thresholds that did not hold."""
+        return [judged["threshold"] for judged in self.summary.get("thresholds", ()) if not judged["held"]]
 
 
 async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event) -> RunResult:
@@ -125,6 +128,7 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
         },
         "audit": report.to_json(),
     }
+    summary["thresholds"] = [judged.to_json() for judged in judge(options.scenario.judged, summary)]
     report_path.write_text(json.dumps(summary, indent=2) + "\n")
     return RunResult(report, summary, stopping.is_set())
 
@@ -176,10 +180,11 @@ def _run_line(options: RunOptions, place: Place, log: LogWatch) -> dict[str, Any
         "seed": options.seed,
         "guarantee": place.guarantee.value,
         "namespace": place.namespace,
-        "scenario": SCENARIO,
-        "rate_per_s": options.rate_per_s,
-        "duration_s": options.duration_s,
-        "faults": list(options.faults),
+        "scenario": options.scenario.name,
+        "scenario_file": options.scenario.plain(),
+        "rate_per_s": options.scenario.load.highest_rate,
+        "duration_s": options.scenario.duration_s,
+        "faults": list(dict.fromkeys(fault.name for fault in options.scenario.faults)),
         "key_ttl_ms": duration_ms(options.stack.key_ttl),
         "partitions": len(log.partitions),
         "processors": len(place.processes.running("processor")),
@@ -198,16 +203,14 @@ async def _let_loose(
     stopping: asyncio.Event,
 ) -> tuple[Tally, Vandals]:
     """Customers through lossy proxies, vandals beside them; returns when both have gone."""
-    chosen = [faults.BY_NAME[name] for name in options.faults]
-    purchases = plan_purchases(
-        options.seed, options.rate_per_s, options.duration_s * 1_000.0, sorted(place.api_keys), place.salt
-    )
-    strikes = plan_strikes(options.seed, options.duration_s, chosen)
+    scenario = options.scenario
+    purchases = plan_purchases(options.seed, scenario.load, sorted(place.api_keys), place.salt)
+    strikes = plan_strikes(options.seed, scenario.duration_s, scenario.faults)
     async with _proxies(place) as proxies:
         doors = [Door.at(proxy.name, proxy.url) for proxy in proxies]
         load = Load(options.seed, doors, place.api_keys, history.write)
         scene = Scene(place.guarantee, place.processes, proxies, log, tell.line)
-        vandals = Vandals(options.seed, scene, faults.BY_NAME, history.write)
+        vandals = Vandals(options.seed, scene, history.write)
         customers = asyncio.create_task(load.run(purchases, GRACE_S))
         customers.add_done_callback(lambda _: scene.quiet.set())
         breaking = asyncio.create_task(vandals.run(strikes))
@@ -246,10 +249,10 @@ async def _proxies(place: Place) -> AsyncIterator[list[HttpLossProxy]]:
 async def _tell_progress(options: RunOptions, guarantee: str, tally: Tally, vandals: Vandals, tell: Narrator) -> None:
     began = time.monotonic()
     while True:
-        elapsed_s = min(time.monotonic() - began, options.duration_s)
+        elapsed_s = min(time.monotonic() - began, options.scenario.duration_s)
         broken = ", ".join(f"{name} ×{count}" for name, count in sorted(vandals.bitten.items()))
         tell.progress(
-            f"{guarantee}: {elapsed_s:.0f} of {options.duration_s:.0f} s, "
+            f"{guarantee}: {elapsed_s:.0f} of {options.scenario.duration_s:.0f} s, "
             f"{tally.settled} of {tally.intents} operations answered{'; ' + broken if broken else ''}"
         )
         await asyncio.sleep(TELL_EVERY_S if sys.stderr.isatty() else TELL_EVERY_S_ELSEWHERE)

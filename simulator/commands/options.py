@@ -11,7 +11,7 @@ import functools
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -42,6 +42,20 @@ SERVICE = (
 STACK = (*SERVICE[:5], "processors", "gateways", "merchants", *SERVICE[5:])
 WHERE = ("dir", "kafka", "kafka-security", "namespace", "json")
 LOAD = ("seed", "rate", "duration")
+IN_SCENARIOS = (
+    "guarantee",
+    "partitions",
+    "processors",
+    "gateways",
+    "merchants",
+    "key-ttl",
+    "enforcement",
+    "in-flight",
+    "answer-timeout",
+    "break",
+    "rate",
+    "duration",
+)
 # A zero too many must not take the machine down: every process is some 70 MB, every merchant has a key.
 MAX_PROCESSES = 64
 MAX_MERCHANTS = 10_000
@@ -73,15 +87,19 @@ class Given:
     duration_s: float
     dir: Path
     json: bool
+    typed: frozenset[str] = frozenset()  # the options that were said, here or in the environment
 
 
 Value = TypeVar("Value")
 
 
-def takes(*names: str, **defaults: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+def takes(
+    *names: str, left_open: Collection[str] = (), **defaults: str
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """The command's first argument becomes a Given of these options; its others stay its own.
 
-    `defaults` are those of this command where they differ from the table's.
+    `defaults` are those of this command where they differ from the table's. What is `left_open` has none: when
+    it is not typed the command finds its value elsewhere, in a scenario.
     """
 
     def decorate(command: Callable[..., int]) -> Callable[..., int]:
@@ -92,7 +110,7 @@ def takes(*names: str, **defaults: str) -> Callable[[Callable[..., int]], Callab
 
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
         own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
-        options = [_typer_parameter(name, defaults) for name in names]
+        options = [_typer_parameter(name, defaults, name in left_open) for name in names]
         signature = inspect.Signature([*own, *options])
         run.__signature__ = signature  # type: ignore[attr-defined]
         run.__annotations__ = {}
@@ -105,7 +123,8 @@ def given(texts: Mapping[str, Any], defaults: Mapping[str, str] | None = None) -
     """Values from texts; what was not typed has its default. Raises UsageFailure."""
     known = {name: option.default for name, option in OPTIONS.items()}
     known |= {name.replace("_", "-"): value for name, value in (defaults or {}).items()}
-    merged: dict[str, Any] = known | {name: text for name, text in texts.items() if text not in (None, ())}
+    typed = {name: text for name, text in texts.items() if text not in (None, (), False)}
+    merged: dict[str, Any] = known | typed
     try:
         return Given(
             kafka=_named("kafka", _kafka, merged["kafka"]),
@@ -129,6 +148,7 @@ def given(texts: Mapping[str, Any], defaults: Mapping[str, str] | None = None) -
             duration_s=duration_ms(_duration("duration", merged["duration"])) / 1000,
             dir=_named("dir", _directory, merged["dir"]),
             json=bool(merged["json"]),
+            typed=frozenset(typed),
         )
     except InvalidOption as error:
         raise UsageFailure(str(error)) from None
@@ -138,7 +158,7 @@ def _parameter(name: str) -> str:
     return f"{name.replace('-', '_')}_"  # `break` and `json` are taken
 
 
-def _typer_parameter(name: str, defaults: Mapping[str, str]) -> inspect.Parameter:
+def _typer_parameter(name: str, defaults: Mapping[str, str], is_open: bool) -> inspect.Parameter:
     option = OPTIONS[name]
     default: Any = defaults.get(name.replace("-", "_"), option.default)
     kind: Any = str | None
@@ -146,7 +166,10 @@ def _typer_parameter(name: str, defaults: Mapping[str, str]) -> inspect.Paramete
         kind, default = bool, False
     elif name == "break":
         kind, default = list[str] | None, None
-    info = typer.Option(f"--{name}", envvar=option.environment, metavar=option.metavar or None, help=option.help)
+    elif is_open:
+        default = None
+    text = f"{option.help} [default: the scenario's]" if is_open else option.help
+    info = typer.Option(f"--{name}", envvar=option.environment, metavar=option.metavar or None, help=text)
     return inspect.Parameter(
         _parameter(name), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
     )

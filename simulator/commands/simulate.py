@@ -21,37 +21,54 @@ import typer
 
 from events.guarantees import Guarantee
 from simulator.commands.console import Teller, reader_may_leave
-from simulator.commands.options import LOAD, STACK, Given, takes
+from simulator.commands.options import IN_SCENARIOS, LOAD, STACK, Given, takes
 from simulator.commands.up import stack_options
 from simulator.failure import Failure, UsageFailure
 
 if TYPE_CHECKING:
     from simulator.run import RunOptions, RunResult
+    from simulator.scenario.models import Scenario
 
 EXIT_INTERRUPTED: Final = 130
 EXIT_CODES: Final = {"valid": 0, "invalid": 1, "unknown": 3}
-SCENARIOS: Final = ("checkout",)
+EXIT_CROSSED: Final = 99
 DEMO: Final = (Guarantee.AT_LEAST_ONCE, Guarantee.EXACTLY_ONCE)
 UNDER_EACH: Final = tuple(name for name in STACK if name != "guarantee")  # these runs differ in nothing else
-TWO: Final = {"processors": "2", "gateways": "2"}
 
-Scenario = Annotated[str, typer.Argument(metavar="[SCENARIO]", help="What customers do: checkout.")]
+Named = Annotated[
+    str, typer.Argument(metavar="[SCENARIO]", help="A shipped scenario (see --list), or the path of a YAML file.")
+]
 Target = Annotated[
     Path | None, typer.Option(metavar="STACK.JSON", help="Run against this running stack instead of an own one.")
 ]
 
 
-@takes(*STACK, *LOAD, "json", **TWO)
-def simulate(given: Given, scenario: Scenario = "checkout", target: Target = None) -> int:
+@takes(*STACK, *LOAD, "json", left_open=IN_SCENARIOS)
+def simulate(
+    given: Given,
+    named: Named = "checkout",
+    target: Target = None,
+    list_: Annotated[bool, typer.Option("--list", help="The shipped scenarios, one line each.")] = False,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Tell what this seed will do, and do nothing.")
+    ] = False,
+) -> int:
     """Run one simulation on a stack of its own, audit the log, and report the verdict.
 
+    Exit code 99 when a threshold of the scenario was crossed; 1 (anomalies) and 3 (unknown) come before it.
+
     Example: payonce simulate --seed 7 --duration 10s --guarantee at-least-once
+    Example: payonce simulate mobile-checkout --plan-only
     """
-    _known(scenario)
-    return asyncio.run(_interruptible(lambda stopping: _simulate(given, target, stopping)))
+    if list_:
+        return _list(given)
+    scenario = _scenario(given, named)
+    if plan_only:
+        return _plan_only(given, scenario)
+    return asyncio.run(_interruptible(lambda stopping: _simulate(given, scenario, target, stopping)))
 
 
-@takes(*UNDER_EACH, *LOAD, "json", **TWO)
+@takes(*UNDER_EACH, *LOAD, "json", left_open=IN_SCENARIOS)
 def compare(
     given: Given,
     what: Annotated[
@@ -68,22 +85,64 @@ def compare(
         return _compare_files(given, Path(named[0]), Path(named[1]))
     if len(named) > 2:
         raise UsageFailure("compare takes a scenario, or the report.json of two runs.")
-    _known(named[0])
-    return asyncio.run(_interruptible(lambda stopping: _side_by_side(given, "compare", tuple(Guarantee), stopping)))
+    scenario = _scenario(given, named[0])
+    return asyncio.run(
+        _interruptible(lambda stopping: _side_by_side(given, scenario, "compare", tuple(Guarantee), stopping))
+    )
 
 
-@takes(*UNDER_EACH, *LOAD, "json", **TWO)
+@takes(*UNDER_EACH, *LOAD, "json", left_open=IN_SCENARIOS)
 def demo(given: Given) -> int:
     """Run the same customers and faults under at-least-once and under exactly-once, side by side.
 
     Example: payonce demo --seed 3
     """
-    return asyncio.run(_interruptible(lambda stopping: _side_by_side(given, "demo", DEMO, stopping)))
+    scenario = _scenario(given, "checkout")
+    return asyncio.run(_interruptible(lambda stopping: _side_by_side(given, scenario, "demo", DEMO, stopping)))
 
 
-def _known(scenario: str) -> None:
-    if scenario not in SCENARIOS:
-        raise UsageFailure(f"There is no scenario {scenario!r}; there is {', '.join(SCENARIOS)}.")
+def _scenario(given: Given, named: str) -> "Scenario":
+    """The scenario with everything that was said on the command line in its place."""
+    from simulator.scenario.reading import find  # noqa: PLC0415  not for --help
+
+    scenario = find(named)
+    said = {name.replace("-", "_"): name for name in given.typed}
+    system = {name: getattr(given, name) for name in type(scenario.system).model_fields if name in said}
+    if "break" in given.typed:
+        system["breaks"] = given.breaks
+    if "guarantee" in system:
+        system["guarantee"] = Guarantee(given.guarantee)
+    load = scenario.load
+    if "merchants" in given.typed:
+        merchants = load.merchants.model_copy(update={"count": given.merchants})
+        load = load.model_copy(update={"merchants": merchants})
+    scenario = scenario.model_copy(update={"system": scenario.system.model_copy(update=system), "load": load})
+    if "rate" in given.typed:
+        scenario = scenario.at_rate(given.rate)
+    return scenario.lasting(given.duration_s) if "duration" in given.typed else scenario
+
+
+def _list(given: Given) -> int:
+    from simulator.scenario.reading import shipped  # noqa: PLC0415  not for --help
+
+    with reader_may_leave():
+        if given.json:
+            typer.echo(json.dumps({name: scenario.plain() for name, scenario in shipped().items()}))
+        else:
+            wide = max(map(len, shipped()))
+            for name, scenario in shipped().items():
+                typer.echo(f"{name:{wide}}  {scenario.about}")
+    return 0
+
+
+def _plan_only(given: Given, scenario: "Scenario") -> int:
+    from simulator.scenario.preview import lines, preview  # noqa: PLC0415  not for --help
+
+    told = preview(scenario, given.seed)
+    with reader_may_leave():
+        for line in [json.dumps(told)] if given.json else lines(told):
+            typer.echo(line)
+    return 0
 
 
 async def _interruptible(work: Callable[[asyncio.Event], Coroutine[Any, Any, int]]) -> int:
@@ -113,18 +172,19 @@ async def _interruptible(work: Callable[[asyncio.Event], Coroutine[Any, Any, int
     return interrupted if code == EXIT_INTERRUPTED else code
 
 
-def _options(given: Given, directory: Path, guarantee: str, target: Path | None = None) -> "RunOptions":
+def _options(given: Given, scenario: "Scenario", directory: Path, target: Path | None = None) -> "RunOptions":
     from simulator.run import RunOptions  # noqa: PLC0415  not for --help
 
-    stack = replace(stack_options(given), dir=directory, guarantee=guarantee)
-    return RunOptions(stack, given.seed, given.rate, given.duration_s, target)
+    system = {name: getattr(scenario.system, name) for name in type(scenario.system).model_fields}
+    stack = replace(stack_options(given), **system, dir=directory, merchants=scenario.load.merchants.count)
+    return RunOptions(stack, given.seed, scenario, target)
 
 
-async def _simulate(given: Given, target: Path | None, stopping: asyncio.Event) -> int:
+async def _simulate(given: Given, scenario: "Scenario", target: Path | None, stopping: asyncio.Event) -> int:
     from simulator.run import run_once  # noqa: PLC0415  not for --help
 
     with Teller() as tell:
-        result = await run_once(_options(given, given.dir, given.guarantee, target), tell, stopping)
+        result = await run_once(_options(given, scenario, given.dir, target), tell, stopping)
     with reader_may_leave():
         if given.json:
             typer.echo(json.dumps(result.summary))
@@ -136,10 +196,14 @@ async def _simulate(given: Given, target: Path | None, stopping: asyncio.Event) 
 
 def _exit_code(result: "RunResult") -> int:
     code = EXIT_CODES[result.report.verdict.value]
-    return EXIT_INTERRUPTED if result.interrupted and code != 1 else code
+    if result.interrupted and code != 1:
+        return EXIT_INTERRUPTED
+    return code or (EXIT_CROSSED if result.crossed else 0)
 
 
-async def _side_by_side(given: Given, folder: str, guarantees: Sequence[Guarantee], stopping: asyncio.Event) -> int:
+async def _side_by_side(
+    given: Given, scenario: "Scenario", folder: str, guarantees: Sequence[Guarantee], stopping: asyncio.Event
+) -> int:
     """One run after the other, each in a folder of its own; what was finished is compared, also when
     interrupted.
     """
@@ -150,8 +214,10 @@ async def _side_by_side(given: Given, folder: str, guarantees: Sequence[Guarante
         for guarantee in guarantees:
             if stopping.is_set():
                 break
-            tell.line(f"== {guarantee}: seed {given.seed}, {given.rate:g} purchases/s for {given.duration_s:g} s")
-            options = _options(given, given.dir / folder / guarantee, guarantee)
+            load = scenario.load
+            tell.line(f"== {guarantee}: seed {given.seed}, {load.highest_rate:g} purchases/s for {load.duration_s:g} s")
+            under = scenario.model_copy(update={"system": scenario.system.model_copy(update={"guarantee": guarantee})})
+            options = _options(given, under, given.dir / folder / guarantee)
             try:
                 results.append(await run_once(options, tell, stopping))
             except Failure as failure:
@@ -165,16 +231,16 @@ async def _side_by_side(given: Given, folder: str, guarantees: Sequence[Guarante
             typer.echo(json.dumps([result.summary for result in results]))
         else:
             _print_comparison(results)
-    return _judge(given, results, stopping)
+    return _judge(given, scenario.duration_s, results, stopping)
 
 
-def _judge(given: Given, results: Sequence["RunResult"], stopping: asyncio.Event) -> int:
+def _judge(given: Given, duration_s: float, results: Sequence["RunResult"], stopping: asyncio.Event) -> int:
     """0 when each guarantee showed what it promises; else say what is missing."""
     from simulator.promises import kills_to_expect, missing  # noqa: PLC0415  not for --help
 
     code = 0
     for result in results:
-        kills = kills_to_expect(given.duration_s)
+        kills = kills_to_expect(duration_s)
         for reason in missing(result.guarantee, result.report, result.summary["faults"], kills):
             typer.echo(f"{result.guarantee}: {reason}", err=True)
             is_broken = result.guarantee == Guarantee.EXACTLY_ONCE and result.report.verdict.value == "invalid"
@@ -203,6 +269,7 @@ def _compare_files(given: Given, left: Path, right: Path) -> int:
             typer.echo(json.dumps([result.summary for result in results]))
         else:
             _print_comparison(results)
+    # The worst of both: anomalies, then unknown, then a crossed threshold.
     return max((_exit_code(result) for result in results), key=lambda code: (code == 1, code == 3, code))
 
 
@@ -213,6 +280,9 @@ def _print_result(result: "RunResult") -> None:
     from simulator.report.terminal import render  # noqa: PLC0415
 
     Console().print(render(result.report, RunStats.from_summary(result.summary)))
+    for judged in result.summary.get("thresholds", ()):
+        seen = "nothing to measure" if judged["value"] is None else f"{judged['value']:g}"
+        typer.echo(f"{'held   ' if judged['held'] else 'crossed'}  {judged['threshold']}  ({seen})")
 
 
 def _print_comparison(results: Sequence["RunResult"]) -> None:

@@ -1,22 +1,27 @@
 """What a fault is: something that goes wrong in the world, on purpose, and is undone.
 
 A fault is one class in one file. It says how often it strikes (`cadence`), what it disturbs (`disturbs`: two
-faults that disturb the same thing never overlap), and how (`inject`). Whatever it breaks it mends before
-`inject` returns, also when it is cancelled. It never judges: it only writes down each time it *bit*, with
-what proves it (`injection.hit`). A fault that was planned and never bit makes the verdict unknown.
+faults that disturb the same thing never overlap), and how (`inject`). Its fields are what a scenario may set.
+Whatever it breaks it mends before `inject` returns, also when it is cancelled. It never judges: it only
+writes down each time it *bit*, with what proves it (`injection.hit`). A fault that was planned and never bit
+makes the verdict unknown.
 
-Units:   seconds, in fields ending _s.
+Units:   seconds, in fields ending _s; scenarios write durations with their unit.
 Source:  Jepsen's nemesis; Toxiproxy's "one fault, one file".
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Protocol
+from typing import Annotated, Any, ClassVar, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from events.guarantees import Guarantee
+from simulator.durations import Seconds
 from simulator.log_watch import LogWatch
 from simulator.proxy.http import HttpLossProxy
 
@@ -96,9 +101,39 @@ class Scene:
             await asyncio.wait_for(self.quiet.wait(), seconds)
 
 
-class Fault(Protocol):
-    name: str
-    cadence: Cadence
-    disturbs: str  # what only one fault at a time may disturb; empty: nothing
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
-    async def inject(self, scene: Scene, injection: Injection) -> None: ...
+
+class Fault(BaseModel, ABC):
+    """One fault of one scenario: when it strikes, and its own parameters.
+
+    Without times it strikes as its `cadence` says; `at` names every instant; `first` and `every` replace the
+    cadence's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cadence: ClassVar[Cadence]
+    disturbs: ClassVar[str] = ""  # what only one fault at a time may disturb; empty: nothing
+
+    fault: str
+    at: Annotated[tuple[Seconds, ...], Field(description="Instants from the start of the run.")] = ()
+    first: Annotated[Seconds | None, Field(description="The first instant, where `at` is not given.")] = None
+    every: Annotated[Seconds | None, Field(description="The distance between two strikes.")] = None
+    lasts: Annotated[Seconds | None, Field(description="How long each strike lasts.")] = None
+
+    @property
+    def name(self) -> str:
+        return self.fault
+
+    @model_validator(mode="after")
+    def _has_one_kind_of_times(self) -> Self:
+        if self.at and (self.first is not None or self.every is not None):
+            raise ValueError("`at` names every instant already; leave `first` and `every` out")
+        if self.every == 0.0:
+            raise ValueError("`every` must be longer than 0")
+        return self
+
+    @abstractmethod
+    async def inject(self, scene: Scene, injection: Injection) -> None:
+        """Break it, say when it bit, mend it."""

@@ -9,11 +9,12 @@ exactly-once, the same command executed twice under at-least-once.
 
 import asyncio
 import time
+from typing import ClassVar, Literal
 
 from aiokafka import AIOKafkaConsumer
 
 from events.guarantees import Guarantee
-from simulator.faults.base import Cadence, Injection, Scene, Victim
+from simulator.faults.base import Cadence, Fault, Injection, Scene, Victim
 from simulator.faults.midwork import OUTPUTS, Unfinished, command_ids, frozen, surely_unfinished
 from simulator.log_watch import Owner
 
@@ -24,10 +25,10 @@ WHOLE_S = 25.0  # until a killed processor is a member again, on a busy machine
 REPEATS_MAX = 3
 
 
-class KillProcessor:
-    name = "kill_processor"
-    cadence = Cadence(first_s=4.0, every_s=9.0, share=0.2)
-    disturbs = "processors"
+class KillProcessor(Fault):
+    fault: Literal["kill_processor"] = "kill_processor"
+    cadence: ClassVar = Cadence(first_s=4.0, every_s=9.0, share=0.2)
+    disturbs: ClassVar = "processors"
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         for _ in range(REPEATS_MAX):

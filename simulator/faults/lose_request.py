@@ -5,24 +5,27 @@ connection is reset), some wait until their patience ends (nothing ever comes ba
 customer cannot know.
 """
 
-from simulator.faults.base import Cadence, Injection, Scene
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from simulator.faults.base import Cadence, Fault, Injection, Scene, Share
 from simulator.proxy.http import Loss, Lost, Manner
 
-SHARE = 0.06  # of the requests, while it lasts
-SILENT_SHARE = 0.2  # of the lost ones: costs the customer the whole patience
 
+class LoseRequest(Fault):
+    fault: Literal["lose_request"] = "lose_request"
+    cadence: ClassVar = Cadence(first_s=2.0, every_s=7.0, share=0.10, lasts_s=4.0)
 
-class LoseRequest:
-    name = "lose_request"
-    cadence = Cadence(first_s=2.0, every_s=7.0, share=0.10, lasts_s=4.0)
-    disturbs = ""
+    share: Annotated[Share, Field(description="Of the requests, while it lasts.")] = 0.06
+    silent: Annotated[Share, Field(description="Of the lost ones: nothing comes back at all.")] = 0.2
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         def decide() -> Manner | None:
             # The first one that passes is always lost: a fault that was planned should bite.
-            if injection.hits and injection.rng.random() >= SHARE:
+            if injection.hits and injection.rng.random() >= self.share:
                 return None
-            return "silence" if injection.rng.random() < SILENT_SHARE else "reset"
+            return "silence" if injection.rng.random() < self.silent else "reset"
 
         def lost(one: Lost) -> None:
             injection.hit(gateway=one.gateway, manner=one.manner, bytes=one.bytes_lost)

@@ -4,21 +4,24 @@ Copies the loss that makes people retry: the gateway answered, the connection wa
 arrived. Without deduplication each of these is a second charge as soon as the customer tries again.
 """
 
-from simulator.faults.base import Cadence, Injection, Scene
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from simulator.faults.base import Cadence, Fault, Injection, Scene, Share
 from simulator.proxy.http import Loss, Lost, Manner
 
-SHARE = 0.08  # of the answers, while it lasts
 
+class LoseResponse(Fault):
+    fault: Literal["lose_response"] = "lose_response"
+    cadence: ClassVar = Cadence(first_s=3.0, every_s=7.0, share=0.15, lasts_s=4.0)
 
-class LoseResponse:
-    name = "lose_response"
-    cadence = Cadence(first_s=3.0, every_s=7.0, share=0.15, lasts_s=4.0)
-    disturbs = ""
+    share: Annotated[Share, Field(description="Of the answers, while it lasts.")] = 0.08
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         def decide() -> Manner | None:
             # The first one that passes is always lost: a fault that was planned should bite.
-            return "reset" if not injection.hits or injection.rng.random() < SHARE else None
+            return "reset" if not injection.hits or injection.rng.random() < self.share else None
 
         def lost(one: Lost) -> None:
             injection.hit(gateway=one.gateway, manner=one.manner, bytes=one.bytes_lost)

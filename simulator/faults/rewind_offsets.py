@@ -9,25 +9,36 @@ the group says. It bit where answers to the redelivered commands appear on the l
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, Self
 
-from simulator.faults.base import Cadence, Injection, Scene
+from pydantic import Field, model_validator
+
+from simulator.faults.base import Cadence, Fault, Injection, Scene
 from simulator.faults.kill_processor import bury, choose_processor
 from simulator.faults.midwork import command_ids, frozen
 from simulator.log_watch import Spot
 
-COMMANDS_BACK = (8, 24)  # of each partition
 PROOF_S = 15.0
 
 
-class RewindOffsets:
-    name = "rewind_offsets"
-    cadence = Cadence(first_s=8.5, every_s=9.0, share=0.55)
-    disturbs = "processors"
+class RewindOffsets(Fault):
+    fault: Literal["rewind_offsets"] = "rewind_offsets"
+    cadence: ClassVar = Cadence(first_s=8.5, every_s=9.0, share=0.55)
+    disturbs: ClassVar = "processors"
+
+    least: Annotated[int, Field(ge=1, le=100_000, description="Commands of each partition, at least.")] = 8
+    most: Annotated[int, Field(ge=1, le=100_000, description="Commands of each partition, at most.")] = 24
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.least > self.most:
+            raise ValueError("`least` is more than `most`")
+        return self
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         victim, owner = await choose_processor(scene, injection)
         async with frozen(scene, victim):
-            ranges = await _choose_ranges(scene, injection, owner.partitions)
+            ranges = await self._choose_ranges(scene, injection, owner.partitions)
             if not ranges:
                 injection.found["reason"] = "there was no command to deliver again"
                 return
@@ -38,18 +49,19 @@ class RewindOffsets:
         scene.say(f"moved the group's offsets back by {count} commands and killed processor {victim.index}")
         await _await_redelivery(scene, injection, ranges, ends)
 
-
-async def _choose_ranges(scene: Scene, injection: Injection, partitions: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """For each partition [to, from): where its offset will be, and where it was."""
-    spots = scene.log.spots("commands", partitions=partitions)
-    offsets, starts = await asyncio.gather(scene.log.group_offsets(), scene.log.starts(spots))
-    ranges = {}
-    for partition in sorted(partitions):
-        back = injection.rng.randint(*COMMANDS_BACK)
-        to = max(starts["commands", partition], offsets[partition] - back)
-        if to < offsets[partition]:
-            ranges[partition] = (to, offsets[partition])
-    return ranges
+    async def _choose_ranges(
+        self, scene: Scene, injection: Injection, partitions: Sequence[int]
+    ) -> dict[int, tuple[int, int]]:
+        """For each partition [to, from): where its offset will be, and where it was."""
+        spots = scene.log.spots("commands", partitions=partitions)
+        offsets, starts = await asyncio.gather(scene.log.group_offsets(), scene.log.starts(spots))
+        ranges = {}
+        for partition in sorted(partitions):
+            back = injection.rng.randint(self.least, self.most)
+            to = max(starts["commands", partition], offsets[partition] - back)
+            if to < offsets[partition]:
+                ranges[partition] = (to, offsets[partition])
+        return ranges
 
 
 async def _await_redelivery(

@@ -1,6 +1,6 @@
 """Carry out the planned strikes, and write down how each began, bit and ended.
 
-In:      strikes, the faults by name, the scene, where to write the history.
+In:      strikes, the scene, where to write the history.
 Out:     history lines `fault` with phase begin, hit, end; how often each fault struck and bit.
 Units:   seconds; history instants in Unix milliseconds.
 Errors:  none: a fault that fails ends, with its reason in its end line, and did not bite.
@@ -30,14 +30,12 @@ class Vandals:
         self,
         seed: int,
         scene: Scene,
-        faults: Mapping[str, Fault],
         record: Callable[[dict[str, Any]], None],
     ) -> None:
         self.injected: Counter[str] = Counter()
         self.bitten: Counter[str] = Counter()
         self._seed = seed
         self._scene = scene
-        self._faults = faults
         self._record = record
         self._busy: dict[str, asyncio.Lock] = {}
 
@@ -52,7 +50,7 @@ class Vandals:
                 group.create_task(self._strike(strike, began))
 
     async def _strike(self, strike: Strike, began: float) -> None:
-        fault = self._faults[strike.fault]
+        fault = strike.fault
         await self._scene.lasts(max(0.0, began + strike.at_s - time.monotonic()))
         # What disturbs nothing waits for nobody.
         async with self._busy.setdefault(fault.disturbs or f"{fault.name} {strike.number}", asyncio.Lock()):

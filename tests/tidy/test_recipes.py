@@ -43,7 +43,9 @@ def follow(tree: Path, title: str) -> list[str]:
             )
             path.write_text(right, encoding="utf-8")
             module = step["file"].removesuffix(".py").replace("/", ".")
-            written |= dict.fromkeys(re.findall(r"^(?:class )?(\w+)(?: = |:\n)", right, re.MULTILINE), module)
+            written |= dict.fromkeys(
+                re.findall(r"^(?:class )?(\w+)(?:\(\w+\))?(?: = |:\n)", right, re.MULTILINE), module
+            )
             written[path.stem] = module
             tests += [step["file"]] if path.name.startswith("test_") else []
         else:
@@ -107,4 +109,5 @@ def test_the_recipes_work_as_printed(tmp_path: Path) -> None:
     run(tmp_path, "ruff", "check", "--no-cache", "-q", *product)
     run(tmp_path, "ruff", "format", "--no-cache", "-q", "--check", *product)
     run(tmp_path, "events.schemas", "docs/events")
+    run(tmp_path, "simulator.schemas", "docs")
     run(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", *tests, *LOOKING_AT_ALL)

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from events.schemas import published
+from simulator.schemas import published as published_by_the_simulator
 
-FOLDER = Path(__file__).parents[2] / "docs" / "events"
+DOCS = Path(__file__).parents[2] / "docs"
+FOLDER = DOCS / "events"
 
 
 def test_committed_schemas_are_not_stale() -> None:
@@ -12,3 +14,11 @@ def test_committed_schemas_are_not_stale() -> None:
     right, committed = published(), {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
     stale = sorted(name for name in right.keys() | committed.keys() if right.get(name) != committed.get(name))
     assert not stale, f"run `make schemas` and commit docs/events; stale, missing or too many: {', '.join(stale)}"
+
+
+def test_the_schemas_of_the_simulator_are_not_stale() -> None:
+    """`make schemas` writes docs/*.schema.json anew, out of the models in simulator/."""
+    right = published_by_the_simulator()
+    committed = {path.name: path.read_text(encoding="utf-8") for path in DOCS.glob("*.schema.json")}
+    stale = sorted(name for name in right.keys() | committed.keys() if right.get(name) != committed.get(name))
+    assert not stale, f"run `make schemas` and commit docs; stale, missing or too many: {', '.join(stale)}"

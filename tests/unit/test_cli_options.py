@@ -9,6 +9,7 @@ import pytest
 from events.options import OPTIONS
 from simulator import cli
 from simulator.commands.options import given
+from simulator.commands.simulate import _scenario
 from simulator.failure import UsageFailure
 
 
@@ -214,3 +215,14 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     """`payonce --version` is the name and the version."""
     assert cli.run(["--version"]) == 0
     assert capsys.readouterr().out == "payonce 0.1.0\n"
+
+
+def test_the_scenario_decides_what_was_not_typed() -> None:
+    """What is said on the command line comes before the file, and only that."""
+    file = _scenario(given({}), "flash-sale")
+    assert (file.load.highest_rate, file.duration_s, file.system.processors) == (200.0, 30.0, 2)
+    said = {"rate": "10", "duration": "3s", "processors": "1", "guarantee": "deduplicated", "merchants": "3"}
+    typed = _scenario(given({**said, "break": ("lru-keys",), "key-ttl": "2s"}), "flash-sale")
+    assert (typed.load.highest_rate, typed.duration_s, typed.load.merchants.count) == (10.0, 3.0, 3)
+    assert (typed.system.processors, typed.system.guarantee, typed.system.gateways) == (1, "deduplicated", 2)
+    assert (typed.system.breaks, typed.system.key_ttl) == (("lru-keys",), "2s")

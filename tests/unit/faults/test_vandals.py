@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 from events.guarantees import Guarantee
 from simulator.faults.base import Cadence, Fault, Injection, Scene
@@ -12,11 +12,11 @@ from simulator.faults.vandals import Vandals
 NOBODY: Any = None  # the faults of this file touch nothing
 
 
-class Bite:
-    name = "bite"
-    cadence = Cadence(0.0, 1.0, 0.1)
-    disturbs = "leg"
-    running = 0
+class Bite(Fault):
+    fault: str = "bite"
+    cadence: ClassVar = Cadence(0.0, 1.0, 0.1)
+    disturbs: ClassVar = "leg"
+    running: ClassVar = 0
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         assert Bite.running == 0
@@ -29,23 +29,23 @@ class Bite:
 
 
 class Miss(Bite):
-    name = "miss"
+    fault: str = "miss"
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         injection.found["reason"] = "too slow"
 
 
 class Stumble(Bite):
-    name = "stumble"
+    fault: str = "stumble"
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         raise TimeoutError("nobody there")
 
 
 class Forever(Bite):
-    name = "forever"
-    disturbs = ""
-    mended = False
+    fault: str = "forever"
+    disturbs: ClassVar = ""
+    mended: ClassVar = False
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         try:
@@ -54,10 +54,10 @@ class Forever(Bite):
             Forever.mended = True
 
 
-def vandals(*faults: Fault, quiet: asyncio.Event | None = None) -> tuple[Vandals, list[dict[str, Any]]]:
+def vandals(quiet: asyncio.Event | None = None) -> tuple[Vandals, list[dict[str, Any]]]:
     history: list[dict[str, Any]] = []
     scene = Scene(Guarantee.EXACTLY_ONCE, NOBODY, (), NOBODY, lambda _: None, quiet=quiet or asyncio.Event())
-    return Vandals(1, scene, {fault.name: fault for fault in faults}, history.append), history
+    return Vandals(1, scene, history.append), history
 
 
 def phases(history: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -66,8 +66,8 @@ def phases(history: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 async def test_a_strike_is_told_from_begin_to_end() -> None:
     """Begin, each hit with its proof, and end are in the history, and counted."""
-    gang, history = vandals(Bite())
-    await gang.run([Strike(0.0, "bite", 1, 0.0)])
+    gang, history = vandals()
+    await gang.run([Strike(0.0, Bite(), 1, 0.0)])
     assert phases(history) == [("bite", "begin"), ("bite", "hit"), ("bite", "end")]
     assert history[1]["detail"] == {"leg": "left"}
     assert gang.injected == gang.bitten == Counter(bite=1)
@@ -75,16 +75,16 @@ async def test_a_strike_is_told_from_begin_to_end() -> None:
 
 async def test_faults_that_disturb_the_same_thing_never_overlap() -> None:
     """Two strikes at one moment come one after the other."""
-    gang, history = vandals(Bite(), Miss())
-    await gang.run([Strike(0.0, "bite", 1, 0.0), Strike(0.0, "bite", 2, 0.0), Strike(0.0, "miss", 1, 0.0)])
+    gang, history = vandals()
+    await gang.run([Strike(0.0, Bite(), 1, 0.0), Strike(0.0, Bite(), 2, 0.0), Strike(0.0, Miss(), 1, 0.0)])
     assert gang.injected == Counter(bite=2, miss=1)
     assert Counter(phases(history))["bite", "end"] == 2
 
 
 async def test_a_strike_that_misses_says_why_and_did_not_bite() -> None:
     """What was planned and hit nothing is visible as such."""
-    gang, history = vandals(Miss(), Stumble())
-    await gang.run([Strike(0.0, "miss", 1, 0.0), Strike(0.0, "stumble", 1, 0.0)])
+    gang, history = vandals()
+    await gang.run([Strike(0.0, Miss(), 1, 0.0), Strike(0.0, Stumble(), 1, 0.0)])
     assert not gang.bitten
     reasons = {line["fault"]: line["detail"]["reason"] for line in history if line["phase"] == "end"}
     assert reasons == {"miss": "too slow", "stumble": "TimeoutError: nobody there"}
@@ -92,8 +92,8 @@ async def test_a_strike_that_misses_says_why_and_did_not_bite() -> None:
 
 async def test_an_interrupted_fault_is_mended_and_told() -> None:
     """When the run is stopped, a fault that is on is undone and its end written down."""
-    gang, history = vandals(Forever())
-    running = asyncio.create_task(gang.run([Strike(0.0, "forever", 1, 0.0)]))
+    gang, history = vandals()
+    running = asyncio.create_task(gang.run([Strike(0.0, Forever(), 1, 0.0)]))
     while not history:  # noqa: ASYNC110  the fault begins at the next turns of the loop
         await asyncio.sleep(0)
     running.cancel()
@@ -107,9 +107,9 @@ async def test_when_the_customers_have_gone_only_what_never_struck_still_strikes
     bite.
     """
     quiet = asyncio.Event()
-    gang, _ = vandals(Bite(), Miss(), quiet=quiet)
+    gang, _ = vandals(quiet=quiet)
     running = asyncio.create_task(
-        gang.run([Strike(0.0, "bite", 1, 0.0), Strike(60.0, "bite", 2, 0.0), Strike(60.0, "miss", 1, 0.0)])
+        gang.run([Strike(0.0, Bite(), 1, 0.0), Strike(60.0, Bite(), 2, 0.0), Strike(60.0, Miss(), 1, 0.0)])
     )
     while not gang.bitten:  # noqa: ASYNC110  the fault bites at the next turns of the loop
         await asyncio.sleep(0)
