@@ -1,21 +1,19 @@
-"""Watch, from outside, how far the log and the processors' group have come; and move the group's offsets.
+"""Watch, from outside, how far the log and the processors' group have come.
 
 In:      a KafkaConnection, a namespace.
 Out:     offsets, owners, records of a range; nothing here writes a record.
 Units:   offsets; waits in milliseconds or seconds, as named.
 Errors:  LogWatchError, one sentence, when the log does not answer within its bound; BrokerUnavailable, when it
          cannot be reached at all.
-Source:  research/kafka.md, 1.1: a transactional commit by an outsider is accepted for an active group, a
-         plain one is not; 1.6: a read_committed consumer's end offsets are the last stable offsets.
+Source:  research/kafka.md, 1.6: a read_committed consumer's end offsets are the last stable offsets.
 """
 
 import asyncio
 import re
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import KafkaError
@@ -66,11 +64,11 @@ class LogWatch:
         self.namespace = namespace
         self.partitions = range(0)
         self._connection = connection
-        self._options = client_options(connection)
-        self._group = processor_group(namespace)
+        self.options = client_options(connection)
+        self.group = processor_group(namespace)
         self._committed = self._consumer("read_committed")
         self._uncommitted = self._consumer("read_uncommitted")
-        self._admin = AIOKafkaAdminClient(**self._options)
+        self._admin = AIOKafkaAdminClient(**self.options)
         self._reading = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -93,10 +91,10 @@ class LogWatch:
 
     def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
-            isolation_level=isolation_level, auto_offset_reset="none", fetch_max_wait_ms=100, **self._options
+            isolation_level=isolation_level, auto_offset_reset="none", fetch_max_wait_ms=100, **self.options
         )
 
-    def _tp(self, spot: Spot) -> TopicPartition:
+    def topic_partition(self, spot: Spot) -> TopicPartition:
         return TopicPartition(topic_name(self.namespace, spot[0]), spot[1])
 
     def spots(self, *topics: str, partitions: Iterable[int] | None = None) -> list[Spot]:
@@ -113,24 +111,35 @@ class LogWatch:
         return await self._ends(self._committed, spots)
 
     async def _ends(self, consumer: AIOKafkaConsumer, spots: Sequence[Spot]) -> dict[Spot, int]:
-        found = await consumer.end_offsets([self._tp(spot) for spot in spots])
-        return {spot: found[self._tp(spot)] for spot in spots}
+        found = await consumer.end_offsets([self.topic_partition(spot) for spot in spots])
+        return {spot: found[self.topic_partition(spot)] for spot in spots}
 
     async def starts(self, spots: Sequence[Spot]) -> dict[Spot, int]:
-        found = await self._uncommitted.beginning_offsets([self._tp(spot) for spot in spots])
-        return {spot: found[self._tp(spot)] for spot in spots}
+        found = await self._uncommitted.beginning_offsets([self.topic_partition(spot) for spot in spots])
+        return {spot: found[self.topic_partition(spot)] for spot in spots}
 
     async def group_offsets(self) -> dict[int, int]:
         """The processors' group's offset of each partition of `commands`; 0 where it has none."""
-        spots = [self._tp(("commands", partition)) for partition in self.partitions]
-        found = await self._admin.list_consumer_group_offsets(self._group, partitions=spots)
+        spots = [self.topic_partition(("commands", partition)) for partition in self.partitions]
+        found = await self._admin.list_consumer_group_offsets(self.group, partitions=spots)
         return {spot.partition: max(0, found[spot].offset) for spot in spots}
+
+    async def is_empty(self) -> bool:
+        """Whether the processors' group has no member left; the dead are members until they are missed."""
+        (response,) = await self._admin.describe_consumer_groups([self.group])
+        return all(group[2] in ("Empty", "Dead") for group in response.groups)
+
+    async def offsets_at(self, spots: Sequence[Spot], at_ms: int) -> dict[Spot, int]:
+        """The first record of each spot that is not older than this instant; left out where there is none."""
+        found = await self._uncommitted.offsets_for_times({self.topic_partition(spot): at_ms for spot in spots})
+        whole = {spot: found.get(self.topic_partition(spot)) for spot in spots}
+        return {spot: at.offset for spot, at in whole.items() if at is not None}
 
     async def owners(self) -> list[Owner]:
         """The members of the processors' group; none while it rebalances. The dead stay until they are
         missed.
         """
-        (response,) = await self._admin.describe_consumer_groups([self._group])
+        (response,) = await self._admin.describe_consumer_groups([self.group])
         owners: list[Owner] = []
         for _error, _group, state, _type, _protocol, members, *_rest in response.groups:
             if state != "Stable":
@@ -150,7 +159,9 @@ class LogWatch:
         self, ranges: Mapping[Spot, tuple[int, int]], *, committed: bool = False
     ) -> dict[Spot, list[ConsumerRecord]]:
         """The records of [start, end) of each spot; without aborted ones if `committed`."""
-        wanted = {self._tp(spot): (spot, start, end) for spot, (start, end) in ranges.items() if start < end}
+        wanted = {
+            self.topic_partition(spot): (spot, start, end) for spot, (start, end) in ranges.items() if start < end
+        }
         found: dict[Spot, list[ConsumerRecord]] = {spot: [] for spot in ranges}
         if not wanted:
             return found
@@ -191,30 +202,7 @@ class LogWatch:
         consumer = self._consumer("read_uncommitted")
         await consumer.start()
         ends = await self.ends(spots)
-        consumer.assign([self._tp(spot) for spot in spots])
+        consumer.assign([self.topic_partition(spot) for spot in spots])
         for spot, end in ends.items():
-            consumer.seek(self._tp(spot), end)
+            consumer.seek(self.topic_partition(spot), end)
         return consumer
-
-    # -- the one thing it changes --------------------------------------------------------------------------
-
-    async def move_group_offsets(self, offsets: Mapping[int, int]) -> None:
-        """Commit other offsets for the group, as anybody may: in a transaction, which asks for no
-        membership.
-        """
-        producer = AIOKafkaProducer(
-            transactional_id=f"{self.namespace}.simulator.{uuid.uuid4().hex}",
-            transaction_timeout_ms=5_000,
-            request_timeout_ms=5_000,
-            **self._options,
-        )
-        try:
-            async with asyncio.timeout(READ_TIMEOUT_S):
-                await producer.start()
-                await producer.begin_transaction()
-                commits = {self._tp(("commands", partition)): offset for partition, offset in offsets.items()}
-                await producer.send_offsets_to_transaction(commits, self._group)
-                await producer.commit_transaction()
-                await producer.stop()
-        except (KafkaError, TimeoutError) as error:
-            raise LogWatchError(f"the group's offsets could not be moved: {error!r}") from error

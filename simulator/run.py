@@ -35,7 +35,7 @@ from simulator.scenario.models import Scenario
 from simulator.scenario.thresholds import judge
 from simulator.settle import settle
 from simulator.stack_files import is_stack_running
-from simulator.stack_options import StackOptions
+from simulator.stack_options import StackOptions, cautions
 from simulator.workload.load import Door, Load, now_ms
 from simulator.workload.plan import plan_purchases
 from simulator.workload.summary import fault_summary, load_summary
@@ -90,6 +90,8 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
     history_path, report_path = options.dir / "history.jsonl", options.dir / "report.json"
     for old in (history_path, report_path):
         old.unlink(missing_ok=True)
+    for sentence in cautions(options.stack) if options.target is None else ():
+        tell.line(sentence)
     began = time.monotonic()
     async with AsyncExitStack() as opened:
         place = await _unless(stopping, opened.enter_async_context(_place(options, tell)))

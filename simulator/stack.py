@@ -27,7 +27,7 @@ from simulator.stack_files import (
     read_api_keys,
     write_stack,
 )
-from simulator.stack_options import StackOptions, kafka_connection, service_environment
+from simulator.stack_options import StackOptions, cautions, kafka_connection, service_environment
 from simulator.supervisor import EXIT_FENCED, PROBE_EVERY_S, Child, ChildSpec
 
 START_TIMEOUT_S = 120.0  # a service waits 60 s for its broker before it says that there is none
@@ -125,6 +125,8 @@ class Stack:
         self._progress = progress or self._progress
         self._gave_up = asyncio.get_running_loop().create_future()
         self._lock.acquire()
+        for sentence in cautions(self.options):
+            self._on_report(sentence)
         starting: asyncio.Task[None] | None = None
         try:
             (self.dir / STACK_FILE).unlink(missing_ok=True)  # of a stack that was killed

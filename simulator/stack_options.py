@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from events.connection import InvalidConnection, KafkaConnection, connection
-from events.options import ENVIRONMENT_PREFIX, OPTIONS
+from events.options import ENVIRONMENT_PREFIX, OPTIONS, duration_ms
 from simulator.failure import UsageFailure
+
+DEADLINE_AFTER_MS = 60_000  # CONTRACT: a command's deadline is the answer time-out + 60 s
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,18 @@ class StackOptions:
     answer_timeout: str = "20s"
     breaks: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)  # more for every service
+
+
+def cautions(options: StackOptions) -> list[str]:
+    """What is allowed and yet may surprise, one sentence each."""
+    window_ms, in_doubt_ms = duration_ms(options.key_ttl), duration_ms(options.answer_timeout) + DEADLINE_AFTER_MS
+    if window_ms >= in_doubt_ms:
+        return []
+    sentence = (
+        f"Keys live {options.key_ttl}, shorter than the {in_doubt_ms // 1_000} s in which a late copy of a command may "
+        "still be executed: a copy that comes after the key's life charges again."
+    )
+    return [sentence]
 
 
 def service_environment(

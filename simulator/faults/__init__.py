@@ -7,16 +7,40 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import BeforeValidator, Field
 
 from simulator.faults.base import Fault
+from simulator.faults.duplicate_commands import DuplicateCommands
+from simulator.faults.kill_broker import KillBroker
+from simulator.faults.kill_gateway import KillGateway
+from simulator.faults.kill_ledger import KillLedger
 from simulator.faults.kill_processor import KillProcessor
 from simulator.faults.lose_request import LoseRequest
 from simulator.faults.lose_response import LoseResponse
+from simulator.faults.misrouted_commands import MisroutedCommands
+from simulator.faults.pause_broker import PauseBroker
+from simulator.faults.pause_gateway import PauseGateway
+from simulator.faults.pause_ledger import PauseLedger
+from simulator.faults.pause_processor import PauseProcessor
+from simulator.faults.poison_commands import PoisonCommands
+from simulator.faults.rebalance_storm import RebalanceStorm
 from simulator.faults.rewind_offsets import RewindOffsets
+from simulator.faults.rolling_restart import RollingRestart
 
 FAULTS: Final[tuple[type[Fault], ...]] = (
+    DuplicateCommands,
+    KillBroker,
+    KillGateway,
+    KillLedger,
     KillProcessor,
     LoseRequest,
     LoseResponse,
+    MisroutedCommands,
+    PauseBroker,
+    PauseGateway,
+    PauseLedger,
+    PauseProcessor,
+    PoisonCommands,
+    RebalanceStorm,
     RewindOffsets,
+    RollingRestart,
 )
 
 BY_NAME: Final[dict[str, type[Fault]]] = {fault.model_fields["fault"].default: fault for fault in FAULTS}

@@ -9,6 +9,8 @@ exactly-once, the same command executed twice under at-least-once.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar, Literal
 
 from aiokafka import AIOKafkaConsumer
@@ -28,40 +30,51 @@ REPEATS_MAX = 3
 class KillProcessor(Fault):
     fault: Literal["kill_processor"] = "kill_processor"
     cadence: ClassVar = Cadence(first_s=4.0, every_s=9.0, share=0.2)
-    disturbs: ClassVar = "processors"
+    disturbs: ClassVar = "processor"
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         for _ in range(REPEATS_MAX):
             victim, owner = await choose_processor(scene, injection)
-            caught = await self._hunt(scene, injection, victim, owner)
+            caught = await hunt(scene, injection, victim, owner, partial(_bury_caught, scene, victim, owner))
             if caught is None:
-                injection.found["reason"] = "no unfinished work was seen"
                 return
             scene.say(f"killed processor {victim.index} {caught.moment}")
-            proof = await _proof(scene, caught)
+            proof = await proof_of(scene, caught)
             if proof:
                 injection.hit(process=f"processor {victim.index}", pid=victim.pid, moment=caught.moment, **proof)
                 return
 
-    async def _hunt(self, scene: Scene, injection: Injection, victim: Victim, owner: Owner) -> Unfinished | None:
-        """Stop the victim at moments when it writes, and kill it at one that leaves work half done."""
-        partitions = owner.partitions
-        since = await scene.log.ends(scene.log.spots("commands", *OUTPUTS, partitions=partitions))
-        tail = await scene.log.tail(scene.log.spots("charges", partitions=partitions))
-        deadline = time.monotonic() + HUNT_S
-        try:
-            for look in range(1, LOOKS_MAX + 1):
-                if not await _something_new(scene, tail, deadline):
-                    return None
-                async with frozen(scene, victim):
-                    caught = await surely_unfinished(scene.log, scene.guarantee, partitions, since)
-                    if caught is not None:
-                        await bury(scene, victim, owner)
-                        injection.found["looks"] = look
-                        return caught
-        finally:
-            await tail.stop()
-        return None
+
+async def _bury_caught(scene: Scene, victim: Victim, owner: Owner, _: Unfinished) -> None:
+    await bury(scene, victim, owner)
+
+
+async def hunt(
+    scene: Scene,
+    injection: Injection,
+    victim: Victim,
+    owner: Owner,
+    strike: Callable[[Unfinished], Awaitable[None]],
+) -> Unfinished | None:
+    """Stop the victim at moments when it writes, and strike while it stands still with work half done."""
+    partitions = owner.partitions
+    since = await scene.log.ends(scene.log.spots("commands", *OUTPUTS, partitions=partitions))
+    tail = await scene.log.tail(scene.log.spots("charges", partitions=partitions))
+    deadline = time.monotonic() + HUNT_S
+    try:
+        for look in range(1, LOOKS_MAX + 1):
+            if not await _something_new(scene, tail, deadline):
+                break
+            async with frozen(scene, victim):
+                caught = await surely_unfinished(scene.log, scene.guarantee, partitions, since)
+                if caught is not None:
+                    injection.found["looks"] = look
+                    await strike(caught)
+                    return caught
+    finally:
+        await tail.stop()
+    injection.found["reason"] = "no unfinished work was seen"
+    return None
 
 
 async def choose_processor(scene: Scene, injection: Injection) -> tuple[Victim, Owner]:
@@ -90,7 +103,7 @@ async def _something_new(scene: Scene, tail: AIOKafkaConsumer, deadline: float) 
     return False
 
 
-async def _proof(scene: Scene, caught: Unfinished) -> dict[str, int]:
+async def proof_of(scene: Scene, caught: Unfinished) -> dict[str, int]:
     """What the log shows of the death, once somebody has taken over; empty when it shows nothing."""
     deadline = time.monotonic() + PROOF_S
     while time.monotonic() < deadline:

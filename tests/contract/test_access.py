@@ -16,6 +16,7 @@ import pytest
 
 from events.connection import connection
 from simulator.broker import AccessRefused, ExternalBroker
+from simulator.log_hands import move_group_offsets
 from simulator.log_watch import LogWatch
 from tests.support.brokers import OwnBroker
 from tests.support.certificates import make_certificates
@@ -106,7 +107,7 @@ async def test_the_whole_command_line_over_scram(broker: OwnBroker, tmp_path: Pa
         ExternalBroker(to).start()
         async with LogWatch(to, namespace) as log:
             assert [one.partitions for one in await log.owners()] == [(0,)]
-            await log.move_group_offsets({0: 0})
+            await move_group_offsets(log, {0: 0})
             assert await log.group_offsets() == {0: 0}
 
 

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from events.connection import connection
 from events.topics import TOPICS, processor_group, topic_name
 from simulator.broker.embedded import EmbeddedBroker
+from simulator.log_hands import move_group_offsets
 from simulator.log_watch import LogWatch
 from tests.support.wait import wait_until
 
@@ -131,7 +132,7 @@ async def test_an_outsider_moves_the_offsets_of_an_active_group(
         await member.getmany(timeout_ms=5_000)
         await member.commit({TopicPartition(commands, 0): 7, TopicPartition(commands, 1): 6})
         assert await watch.group_offsets() == {0: 7, 1: 6}
-        await watch.move_group_offsets({0: 3})
+        await move_group_offsets(watch, {0: 3})
 
         async def is_moved() -> bool:
             return await watch.group_offsets() == {0: 3, 1: 6}

@@ -23,7 +23,7 @@ BANNED = {
 }
 MAY_PRINT = ("simulator/report/", "simulator/commands/", "benchmarks/")
 # Where one process gets a name that no other has; nothing of it is ever a charge's, an event's or a refund's.
-NAMES_A_PROCESS = ("services/processor/identity.py", "services/gateway/gateway.py", "simulator/log_watch.py")
+NAMES_A_PROCESS = ("services/processor/identity.py", "services/gateway/gateway.py", "simulator/log_hands.py")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
 LEFT_OUT = re.compile(r"\bpytest\.(mark\.)?(skip|skipif|xfail|importorskip)\b")
 

@@ -11,6 +11,7 @@ from simulator import cli
 from simulator.commands.options import given
 from simulator.commands.simulate import _scenario
 from simulator.failure import UsageFailure
+from simulator.stack_options import StackOptions, cautions
 
 
 def test_defaults_are_those_of_the_table() -> None:
@@ -226,3 +227,11 @@ def test_the_scenario_decides_what_was_not_typed() -> None:
     assert (typed.load.highest_rate, typed.duration_s, typed.load.merchants.count) == (10.0, 3.0, 3)
     assert (typed.system.processors, typed.system.guarantee, typed.system.gateways) == (1, "deduplicated", 2)
     assert (typed.system.breaks, typed.system.key_ttl) == (("lru-keys",), "2s")
+
+
+def test_a_window_shorter_than_the_doubt_is_cautioned() -> None:
+    """Keys that die before the last copy of their command is refused may charge again: allowed, and said."""
+    assert not cautions(StackOptions())
+    assert not cautions(StackOptions(key_ttl="65s", answer_timeout="5s"))
+    (sentence,) = cautions(StackOptions(key_ttl="64s", answer_timeout="5s"))
+    assert sentence.startswith("Keys live 64s, shorter than the 65 s in which a late copy")
