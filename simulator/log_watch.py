@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from events.connection import KafkaConnection
 from events.topics import processor_group, topic_name
@@ -136,10 +136,14 @@ class LogWatch:
         return {spot: at.offset for spot, at in whole.items() if at is not None}
 
     async def owners(self) -> list[Owner]:
-        """The members of the processors' group; none while it rebalances. The dead stay until they are
-        missed.
+        """The members of the processors' group; none while it rebalances, or before it has a coordinator.
+
+        The dead stay until they are missed.
         """
-        (response,) = await self._admin.describe_consumer_groups([self.group])
+        try:
+            (response,) = await self._admin.describe_consumer_groups([self.group])
+        except GroupCoordinatorNotAvailableError:
+            return []
         owners: list[Owner] = []
         for _error, _group, state, _type, _protocol, members, *_rest in response.groups:
             if state != "Stable":

@@ -31,6 +31,7 @@ class Place:
     ledger_url: str | None
     processes: Processes
     salt: str  # for the names of intents, where earlier runs may have left theirs
+    foreign_processor: bool = False  # somebody's own, of which nothing is known
 
 
 @asynccontextmanager
@@ -46,6 +47,7 @@ async def own_place(options: StackOptions, progress: Say, report: Say) -> AsyncI
             ledger_url=stack.ledger_url,
             processes=OwnProcesses(stack),
             salt="",
+            foreign_processor=bool(options.processor),
         )
 
 

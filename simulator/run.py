@@ -10,6 +10,7 @@ Source:  CONTRACT, `payonce simulate`.
 import asyncio
 import json
 import platform
+import shlex
 import shutil
 import sys
 import time
@@ -27,6 +28,7 @@ from simulator.failure import Failure, UsageFailure
 from simulator.faults.base import Scene
 from simulator.faults.plan import plan_strikes
 from simulator.faults.vandals import Vandals
+from simulator.foreign_processor import wait_for_foreign
 from simulator.history import HistoryWriter
 from simulator.log_watch import LogWatch
 from simulator.place import Place, own_place, target_place
@@ -96,6 +98,9 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
     async with AsyncExitStack() as opened:
         place = await _unless(stopping, opened.enter_async_context(_place(options, tell)))
         log = await opened.enter_async_context(LogWatch(place.connection, place.namespace))
+        if place.foreign_processor:
+            tell.progress("waiting for the processor to join its group")
+            await wait_for_foreign(log, options.stack)
         ready = time.monotonic()
         run = _run_line(options, place, log)
         with HistoryWriter(history_path) as history:
@@ -189,6 +194,7 @@ def _run_line(options: RunOptions, place: Place, log: LogWatch) -> dict[str, Any
         "faults": list(dict.fromkeys(fault.name for fault in options.scenario.faults)),
         "key_ttl_ms": duration_ms(options.stack.key_ttl),
         "partitions": len(log.partitions),
+        "processor": shlex.join(options.stack.processor) or None,
         "processors": len(place.processes.running("processor")),
         "gateways": len(place.gateway_urls),
         "versions": {"payonce": version("payonce"), "python": platform.python_version()},
@@ -211,7 +217,9 @@ async def _let_loose(
     async with _proxies(place) as proxies:
         doors = [Door.at(proxy.name, proxy.url) for proxy in proxies]
         load = Load(options.seed, doors, place.api_keys, history.write)
-        scene = Scene(place.guarantee, place.processes, proxies, log, tell.line)
+        scene = Scene(
+            place.guarantee, place.processes, proxies, log, tell.line, foreign_processor=place.foreign_processor
+        )
         vandals = Vandals(options.seed, scene, history.write)
         customers = asyncio.create_task(load.run(purchases, GRACE_S))
         customers.add_done_callback(lambda _: scene.quiet.set())

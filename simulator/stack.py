@@ -18,6 +18,7 @@ from events.connection import KafkaConnection
 from events.options import host_and_port
 from simulator.broker import Broker, make_broker
 from simulator.failure import Failure, UsageFailure
+from simulator.foreign_processor import foreign_client_id
 from simulator.kept_broker import KeptBroker
 from simulator.stack_files import (
     STACK_FILE,
@@ -316,10 +317,11 @@ class Stack:
 
     def _spec(self, role: str, index: int, held: HeldPort) -> ChildSpec:
         name = f"{role}-{index}"
+        foreign = self.options.processor if role == "processor" else ()
         return ChildSpec(
             role=role,
             index=index,
-            argv=(sys.executable, "-m", f"services.{role}"),
+            argv=foreign or (sys.executable, "-m", f"services.{role}"),
             environment=service_environment(
                 self.options,
                 kafka=self.bootstrap_servers,
@@ -327,9 +329,10 @@ class Stack:
                 listen=f"{_bracketed(held.host)}:{held.port}",
                 api_keys=self._api_keys_file,
                 ledger_url=self.ledger_url,
-            ),
+            )
+            | ({"CLIENT_ID": foreign_client_id(index)} if foreign else {}),
             log=self.dir / "logs" / f"{name}.log",
-            ready_url=f"http://{_reachable(held.host)}:{held.port}/readyz",
+            ready_url=None if foreign else f"http://{_reachable(held.host)}:{held.port}/readyz",
         )
 
 

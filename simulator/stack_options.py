@@ -41,6 +41,7 @@ class StackOptions:
     in_flight: str = "wait"
     answer_timeout: str = "20s"
     breaks: tuple[str, ...] = ()
+    processor: tuple[str, ...] = ()  # the command of somebody's own processor; ours when empty
     environment: Mapping[str, str] = field(default_factory=dict)  # more for every service
 
 

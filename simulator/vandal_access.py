@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simulator.faults.base import Victim
+from simulator.foreign_processor import foreign_instance
 from simulator.stack import Stack
 from simulator.stack_files import read_stack
 
@@ -50,6 +51,8 @@ class OwnProcesses:
         await self._stack.kill(victim.role, victim.index)
 
     def instance(self, victim: Victim) -> str:
+        if victim.role == "processor" and self._stack.options.processor:
+            return foreign_instance(victim.index)
         return instance_of(self._stack.dir / f"{victim.role}-{victim.index}")
 
 

@@ -52,6 +52,9 @@ def simulate(
     plan_only: Annotated[
         bool, typer.Option("--plan-only", help="Tell what this seed will do, and do nothing.")
     ] = False,
+    processor: Annotated[
+        str | None, typer.Option(metavar="'COMMAND …'", help="Run this as the processor instead of ours.")
+    ] = None,
 ) -> int:
     """Run one simulation on a stack of its own, audit the log, and report the verdict.
 
@@ -59,13 +62,17 @@ def simulate(
 
     Example: payonce simulate --seed 7 --duration 10s --guarantee at-least-once
     Example: payonce simulate mobile-checkout --plan-only
+    Example: payonce simulate examples/pay.yaml --processor 'python examples/naive_processor.py'
     """
     if list_:
         return _list(given)
     scenario = _scenario(given, named)
     if plan_only:
         return _plan_only(given, scenario)
-    return asyncio.run(_interruptible(lambda stopping: _simulate(given, scenario, target, stopping)))
+    options = _options(given, scenario, given.dir, target)
+    if processor is not None:
+        options = _with_processor(options, processor)
+    return asyncio.run(_interruptible(lambda stopping: _simulate(given, options, stopping)))
 
 
 @takes(*UNDER_EACH, *LOAD, "json", left_open=IN_SCENARIOS)
@@ -180,11 +187,19 @@ def _options(given: Given, scenario: "Scenario", directory: Path, target: Path |
     return RunOptions(stack, given.seed, scenario, target)
 
 
-async def _simulate(given: Given, scenario: "Scenario", target: Path | None, stopping: asyncio.Event) -> int:
+def _with_processor(options: "RunOptions", command: str) -> "RunOptions":
+    from simulator.foreign_processor import read_command  # noqa: PLC0415  not for --help
+
+    if options.target is not None:
+        raise UsageFailure("--processor starts a stack of its own: it does not go with --target.")
+    return replace(options, stack=replace(options.stack, processor=read_command(command)))
+
+
+async def _simulate(given: Given, options: "RunOptions", stopping: asyncio.Event) -> int:
     from simulator.run import run_once  # noqa: PLC0415  not for --help
 
     with Teller() as tell:
-        result = await run_once(_options(given, scenario, given.dir, target), tell, stopping)
+        result = await run_once(options, tell, stopping)
     with reader_may_leave():
         if given.json:
             typer.echo(json.dumps(result.summary))

@@ -93,7 +93,15 @@ class Scene:
     log: LogWatch
     say: Callable[[str], None]
     quiet: asyncio.Event = field(default_factory=asyncio.Event)  # set once the last customer has gone
+    foreign_processor: bool = False  # somebody's own: it may or may not use Kafka transactions
     buried: set[str] = field(default_factory=set)  # member ids of the killed: their group misses them only later
+
+    @property
+    def ways_to_work(self) -> tuple[Guarantee, ...]:
+        """By what may be seen that work is half done: the guarantee's own way, or any that a stranger may use."""
+        if not self.foreign_processor:
+            return (self.guarantee,)
+        return tuple(dict.fromkeys((self.guarantee, Guarantee.EXACTLY_ONCE, Guarantee.AT_LEAST_ONCE)))
 
     async def lasts(self, seconds: float) -> None:
         """Wait that long, or until it makes no difference any more."""

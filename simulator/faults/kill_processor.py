@@ -66,7 +66,7 @@ async def hunt(
             if not await _something_new(scene, tail, deadline):
                 break
             async with frozen(scene, victim):
-                caught = await surely_unfinished(scene.log, scene.guarantee, partitions, since)
+                caught = await surely_unfinished(scene.log, scene.ways_to_work, partitions, since)
                 if caught is not None:
                     injection.found["looks"] = look
                     await strike(caught)
@@ -107,10 +107,10 @@ async def proof_of(scene: Scene, caught: Unfinished) -> dict[str, int]:
     """What the log shows of the death, once somebody has taken over; empty when it shows nothing."""
     deadline = time.monotonic() + PROOF_S
     while time.monotonic() < deadline:
-        if scene.guarantee is Guarantee.EXACTLY_ONCE:
+        if caught.seen_as is Guarantee.EXACTLY_ONCE:
             if aborted := await _aborted(scene, caught):
                 return {"aborted_records": aborted}
-        elif scene.guarantee is Guarantee.AT_MOST_ONCE:
+        elif caught.seen_as is Guarantee.AT_MOST_ONCE:
             return {"commands_lost": len(caught.commands)}
         elif repeated := await _executed_again(scene, caught):
             return {"executed_twice": repeated}

@@ -41,6 +41,7 @@ class Unfinished:
     open: Mapping[Spot, tuple[int, int]]
     commands: Collection[str]
     ends: Mapping[Spot, int]  # of the log, at this moment
+    seen_as: Guarantee  # whose way of working it shows
 
 
 @asynccontextmanager
@@ -58,13 +59,15 @@ async def frozen(scene: Scene, victim: Victim) -> AsyncIterator[None]:
 
 
 async def surely_unfinished(
-    log: LogWatch, guarantee: Guarantee, partitions: Sequence[int], since: Mapping[Spot, int]
+    log: LogWatch, ways: Sequence[Guarantee], partitions: Sequence[int], since: Mapping[Spot, int]
 ) -> Unfinished | None:
     """Look twice: on a busy machine a request may take longer to land than the first look allowed."""
-    if await unfinished(log, guarantee, partitions, since) is None:
-        return None
-    await asyncio.sleep(2 * LANDING_S)
-    return await unfinished(log, guarantee, partitions, since)
+    for guarantee in ways:
+        if await unfinished(log, guarantee, partitions, since) is not None:
+            await asyncio.sleep(2 * LANDING_S)
+            if (surely := await unfinished(log, guarantee, partitions, since)) is not None:
+                return surely
+    return None
 
 
 async def unfinished(
@@ -76,7 +79,7 @@ async def unfinished(
     if guarantee is Guarantee.EXACTLY_ONCE:
         stable, ends = await asyncio.gather(log.stable_ends(outputs), log.ends(outputs))
         open_ranges = {spot: (stable[spot], ends[spot]) for spot in outputs if stable[spot] < ends[spot]}
-        return Unfinished("in mid-transaction", open_ranges, (), ends) if open_ranges else None
+        return Unfinished("in mid-transaction", open_ranges, (), ends, guarantee) if open_ranges else None
     ends = await log.ends([*outputs, *commands])
     committed = await log.group_offsets()
     ranges = {spot: (since[spot], ends[spot]) for spot in outputs}
@@ -86,7 +89,7 @@ async def unfinished(
         ranges |= {spot: (since[spot], committed[spot[1]]) for spot in commands}
     records = await log.read(ranges)
     moment, half_done = half_done_commands(guarantee, records)
-    return Unfinished(moment, {}, half_done, ends) if half_done else None
+    return Unfinished(moment, {}, half_done, ends, guarantee) if half_done else None
 
 
 def half_done_commands(
