@@ -10,11 +10,10 @@ Source:  CONTRACT, "The log": a command in the wrong partition, or whose record 
 Hot path: no models are made; a tuple per command, one parse, one hash.
 """
 
+import json
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
-
-import orjson
 
 from events.canonical import InvalidJson, canonical, parse
 from events.commands import COMMAND_BYTES_MAX, InvalidPayload, validate_payload
@@ -82,12 +81,12 @@ def decode_command(
     if value is None or len(value) > COMMAND_BYTES_MAX:
         reason = UNREADABLE if value is None else TOO_LARGE
         return _rejected(offset, timestamp, reason, "The record is not a command of at most 64 KiB.", None, headers)
-    complaint = None
+    complaint, code = None, "invalid_request"
     try:
         command = parse(value)
     except InvalidJson as error:
-        # Two members of one name, or U+0000 somewhere in the payload: still readable enough to be answered.
-        complaint = str(error)
+        # Two members of one name, U+0000, NaN somewhere in the payload: still readable enough to be answered.
+        complaint, code = str(error), "invalid_json"
         command = _lenient(value)
     if not isinstance(command, dict):
         return _rejected(offset, timestamp, UNREADABLE, complaint or "The record is not a JSON object.", None, headers)
@@ -102,7 +101,7 @@ def decode_command(
         )
     complaint = complaint or _envelope_complaint(command)
     if complaint is not None:
-        return _rejected(offset, timestamp, INVALID_COMMAND, complaint, command, headers)
+        return _rejected(offset, timestamp, INVALID_COMMAND, complaint, command, headers, code)
     operation, payload = command["type"], command["payload"]
     try:
         validate_payload(operation, payload)
@@ -137,9 +136,11 @@ def passed_on(headers: Headers) -> Headers:
 
 
 def _lenient(value: bytes) -> object:
+    """What a forgiving reader makes of it: the standard library also takes NaN and lone surrogates."""
+    command: object
     try:
-        command: object = orjson.loads(value)
-    except orjson.JSONDecodeError:
+        command = json.loads(value.decode("utf-8"))
+    except (ValueError, RecursionError):
         return None
     return command
 
@@ -163,12 +164,18 @@ def _envelope_complaint(command: dict[str, Any]) -> str | None:
     if not _is_instant(command.get("issued_at")) or not _is_instant(command.get("deadline_at")):
         return "The members issued_at and deadline_at must be Unix milliseconds."
     if not isinstance(command.get("payload"), dict):
-        return "The payload must be a JSON object."
+        return "The body must be a JSON object."
     return None
 
 
 def _rejected(
-    offset: int, timestamp: int, reason: str, detail: str, command: dict[str, Any] | None, headers: Headers
+    offset: int,
+    timestamp: int,
+    reason: str,
+    detail: str,
+    command: dict[str, Any] | None,
+    headers: Headers,
+    code: str = "invalid_request",
 ) -> Rejected:
     """`command` is None where nobody may be answered."""
     command_id = command.get("command_id") if command is not None else None
@@ -180,7 +187,7 @@ def _rejected(
         offset,
         timestamp,
         reason,
-        "invalid_request",
+        code,
         detail,
         command_id,
         command["merchant_id"],

@@ -6,6 +6,7 @@ Source:  CONTRACT, "HTTP". No redirects: a trailing slash is another path, and u
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -82,11 +83,19 @@ def _fit(pattern: tuple[str | None, ...], segments: list[str]) -> str | None:
 
 
 def _segments(raw_path: bytes) -> list[str] | None:
-    """The decoded segments; None for a path that no JSON string could name, so that nothing can be there."""
-    if not raw_path.startswith(b"/") or _BAD_ESCAPE.search(raw_path):
+    if not raw_path.startswith(b"/"):
         return None
-    try:
-        segments = [unquote_to_bytes(segment).decode("utf-8") for segment in raw_path[1:].split(b"/")]
-    except UnicodeDecodeError:
-        return None
-    return None if any("\0" in segment for segment in segments) else segments
+    return [_decoded(segment) for segment in raw_path[1:].split(b"/")]
+
+
+def _decoded(segment: bytes) -> str:
+    """The text of one segment; as it was written where no JSON string could hold what it means.
+
+    So that there is an answer to every `{charge_id}`: nothing has such a name.
+    """
+    if not _BAD_ESCAPE.search(segment):
+        with suppress(UnicodeDecodeError):
+            text = unquote_to_bytes(segment).decode("utf-8")
+            if "\0" not in text:
+                return text
+    return segment.decode("latin-1")

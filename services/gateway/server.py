@@ -7,17 +7,21 @@ Errors:  what is not HTTP gets a 400 problem and a closed connection, never a tr
 Source:  uvicorn 0.54. Its own signal handling raises the signal again after the stop: exit code -15, not 0.
 """
 
+import re
 from typing import Any, Final
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from events.codes import problem_body
+from services.gateway import routes
 from services.quiet_server import QuietServer
 
 KEEP_ALIVE_S: Final = 75  # above the 60 s after which usual load balancers let an idle connection go
 HEAD_BYTES_MAX: Final = 128 * 1024  # request line and headers; uvicorn bounds them for its other parser only
 BACKLOG: Final = 2048
+_REQUEST_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ (?P<path>/[^ ?]*)(?:\?[^ ]*)? HTTP/1\.[01]\r\n")
 
 
 class Protocol(HttpToolsProtocol):
@@ -25,9 +29,11 @@ class Protocol(HttpToolsProtocol):
 
     _in_head = False
     _head_bytes = 0
+    _received = b""  # last
 
     def data_received(self, data: bytes) -> None:
         was_in_head = self._in_head
+        self._received = data
         super().data_received(data)
         self._head_bytes = self._head_bytes + len(data) if was_in_head and self._in_head else 0
         if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
@@ -47,12 +53,36 @@ class Protocol(HttpToolsProtocol):
         if self.pipeline or (request is not None and whole and not request.response_complete):
             self.transport.close()  # a 400 here would be read as the answer to a request still in flight
             return
-        body = problem_body("invalid_request", msg).encode()
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nconnection: close\r\n"
-            b"content-length: " + str(len(body)).encode() + b"\r\n\r\n" + body
-        )
+        self.transport.write(_refusal(self._received, msg))
         self.transport.close()
+
+
+def _refusal(received: bytes, msg: str) -> bytes:
+    """The answer to what the parser would not read: a method it never heard of has its 404 or 405 like any other."""
+    status, allow, body = "400 Bad Request", "", problem_body("invalid_request", msg)
+    path = _path_of_strange_method(received)
+    if path is not None and (matches := routes.find(path)):
+        status, allow = "405 Method Not Allowed", f"allow: {', '.join(sorted(matches))}\r\n"
+        body = problem_body("method_not_allowed")
+    elif path is not None:
+        status, body = "404 Not Found", problem_body("route_not_found")
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\nconnection: close\r\n{allow}"
+    return f"{head}content-length: {len(body.encode())}\r\n\r\n{body}".encode()
+
+
+def _path_of_strange_method(received: bytes) -> bytes | None:
+    """The raw path of a request whose only fault is that httptools does not know its method."""
+    # The last: the end of the body before it may have come along.
+    line = next(reversed(list(_REQUEST_LINE.finditer(received))), None)
+    if line is None:
+        return None
+    try:
+        httptools.HttpRequestParser(object()).feed_data(line[0])
+    except httptools.HttpParserInvalidMethodError:
+        return line["path"]
+    except httptools.HttpParserError:
+        return None
+    return None
 
 
 def make_server(app: Any, stop_within_s: int) -> QuietServer:

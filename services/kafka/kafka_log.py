@@ -6,7 +6,7 @@ Units:   milliseconds.
 Errors:  those of services.kafka.errors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from events.connection import KafkaConnection
@@ -72,6 +72,9 @@ class KafkaLog:
 
     async def stable_offsets(self, group: str, topic: str, partitions: Sequence[int]) -> dict[int, int | None]:
         return await offsets.stable_offsets(self.cluster, group, topic, partitions)
+
+    async def tell_offsets(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
+        await offsets.tell_offsets(self.cluster, group, positions)
 
     async def write_missing_markers(self, scope: Scope) -> int:
         return await markers.write_missing_markers(self.cluster, scope)

@@ -57,6 +57,10 @@ class MemoryLog:
                 raise Retriable(str(answer), code=answer.code)
             await self._clock.wait(until_ms)
 
+    async def tell_offsets(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
+        for where, offset in positions.items():
+            self._broker.set_offsets(group, where.topic, {where.partition: offset})
+
     async def write_missing_markers(self, scope: Scope) -> int:
         return 0  # here a decision and its markers are one step
 

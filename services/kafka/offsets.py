@@ -1,14 +1,16 @@
-"""Questions about offsets: the group's stable ones, the log's start and end.
+"""Questions about offsets: the group's stable ones, the log's start and end; and offsets told for others to see.
 
 Units:   offsets count records of one partition; milliseconds.
 Errors:  Retriable when no answer came in time; Fatal for an unknown topic that stays unknown, or a refusal.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from kio.schema.list_offsets.v7 import ListOffsetsRequest, ListOffsetsResponse
 from kio.schema.list_offsets.v7.request import ListOffsetsPartition, ListOffsetsTopic
+from kio.schema.offset_commit.v9 import OffsetCommitRequest, OffsetCommitResponse
+from kio.schema.offset_commit.v9.request import OffsetCommitRequestPartition, OffsetCommitRequestTopic
 from kio.schema.offset_fetch.v9 import OffsetFetchRequest, OffsetFetchResponse
 from kio.schema.offset_fetch.v9.request import OffsetFetchRequestGroup, OffsetFetchRequestTopics
 from kio.schema.types import BrokerId, GroupId, TopicName
@@ -60,6 +62,34 @@ async def stable_offsets(cluster: Cluster, group: str, topic: str, partitions: S
         }
 
     return await ask_again(ask, STABLE_MS, f"the stable offsets of group {group}")
+
+
+async def tell_offsets(cluster: Cluster, group: str, positions: Mapping[TopicPartition, int]) -> None:
+    """OffsetCommit of a reader without membership: generation -1 and no member id, which only an idle group takes."""
+    request = OffsetCommitRequest(
+        group_id=GroupId(group),
+        generation_id_or_member_epoch=i32(-1),
+        member_id="",
+        topics=tuple(
+            OffsetCommitRequestTopic(
+                name=TopicName(topic),
+                partitions=tuple(
+                    OffsetCommitRequestPartition(
+                        partition_index=partition_index(one),
+                        committed_offset=i64(positions[one]),
+                        committed_metadata="",
+                    )
+                    for one in several
+                ),
+            )
+            for topic, several in by_topic(list(positions)).items()
+        ),
+    )
+    answer = await cluster.call_coordinator(CoordinatorOf.GROUP, group, request, OffsetCommitResponse)
+    for one in (one for topic in answer.topics for one in topic.partitions):
+        if one.error_code != Code.none:
+            cluster.forget_coordinator(CoordinatorOf.GROUP, group)
+            raise failure(one.error_code, Request.OFFSET_COMMIT, f"the offsets of group {group}")
 
 
 async def log_starts(cluster: Cluster, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:

@@ -162,6 +162,12 @@ class Log(Protocol):
         Raises Retriable while one still does after a second; an abandoned one lives for its time-out.
         """
 
+    async def tell_offsets(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
+        """Commit a reader's positions to a group without members, for monitors to see; tried once.
+
+        Raises Retriable, Indefinite or Abortable; whoever keeps its positions elsewhere may ignore them.
+        """
+
     async def write_missing_markers(self, scope: Scope) -> int:
         """End what is open in this scope though its transaction was decided: a killed broker may leave such.
 

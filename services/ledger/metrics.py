@@ -2,7 +2,7 @@
 
 Units:   seconds, as Prometheus asks; offsets as Kafka counts them.
 
-The consumer group is a label only: nobody commits offsets to it, they are in the database.
+The consumer group is where positions are told for monitors to see; those that count are in the database.
 """
 
 from collections.abc import Mapping

@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from events.topics import topic_name
-from services.kafka.errors import Indefinite, Retriable
+from events.topics import ledger_group, topic_name
+from services.kafka.errors import Indefinite, KafkaFailure, Retriable
 from services.kafka.port import Log, Reader, Record, TopicPartition
 from services.ledger.batch import READ, Batch, Skipped
 from services.ledger.metrics import Metrics
@@ -30,6 +30,7 @@ from services.ledger.store import LogState, Moved, Positions, Store, StoreLost
 GATHER_MS: Final = 20
 FEW: Final = 100  # records; with more of them there is no time to wait
 IDLE_FETCH_MS: Final = 20  # positions that move without a record (markers, aborted records) show after this
+TELL_MS: Final = 1_000  # how old the positions may be that the consumer group shows to monitors
 CHECK_MS: Final = 2_000  # how soon a deleted database or a recreated topic is noticed when nothing arrives
 PAUSE_FIRST_MS: Final = 50
 PAUSE_LONGEST_MS: Final = 1_000
@@ -63,6 +64,8 @@ class Projector:
         self._positions: Positions = {}  # as the database holds them
         self._topic_ids: Mapping[str, str] = {}
         self._next_check = 0.0
+        self._told: Positions = {}
+        self._next_telling = 0.0
         self.ready = False
 
     async def run(self, stopped: asyncio.Event, on_ready: Callable[[], None] = lambda: None) -> None:
@@ -77,6 +80,7 @@ class Projector:
                         on_ready()
                     await self._step(reader)
                     trouble.over()
+                    await self._tell()
                 except (Retriable, Indefinite, StoreLost, Moved) as error:
                     self.ready = False  # what was fetched may not be applied: begin where the database is
                     await trouble.wait(error, stopped)
@@ -120,6 +124,19 @@ class Projector:
                 await asyncio.sleep(max(0.0, began + GATHER_MS / 1000 - time.monotonic()))
         elif time.monotonic() >= self._next_check:
             await self._check()
+
+    async def _tell(self) -> None:
+        """Show how far we are to whoever watches the consumer group; nothing depends on it."""
+        if self._told == self._positions or time.monotonic() < self._next_telling:
+            return
+        self._next_telling = time.monotonic() + TELL_MS / 1000
+        told = dict(self._positions)
+        try:
+            await self._kafka.tell_offsets(ledger_group(self._options.namespace), told)
+        except KafkaFailure as error:
+            log.debug("offsets_not_told", why=str(error))
+        else:
+            self._told = told
 
     async def _check(self) -> None:
         await asyncio.to_thread(self._store.check, self._positions)

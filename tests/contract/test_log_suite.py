@@ -13,6 +13,7 @@ from services.kafka.errors import (
     OffsetOutOfRange,
     StaleGeneration,
 )
+from services.kafka.patience import ask_again
 from services.kafka.port import Assignment, Outgoing, TopicPartition, Writer
 from tests.support.log_worlds import World, assigned, kafka_world, memory_world, records, transact
 
@@ -113,6 +114,18 @@ async def test_offsets_and_records_move_together(world: World, out: TopicPartiti
     await transact(writer, world, member, {out: records("1")}, {0: 5, 2: 9})
     log = await world.log()
     assert await log.stable_offsets(world.group, world.commands, [0, 1, 2]) == {0: 5, 1: None, 2: 9}
+
+
+async def test_told_offsets_are_seen(world: World, out: TopicPartition) -> None:
+    """A reader without membership tells how far it is, in several topics at once, under a group of its own."""
+    log = await world.log()
+    group = f"{world.group}-told"
+    told = {TopicPartition(world.commands, 0): 3, TopicPartition(world.commands, 1): 0, out: 2}
+    async with asyncio.timeout(10):
+        await ask_again(lambda: log.tell_offsets(group, told), 10_000, "a new group's coordinator")
+    assert await log.stable_offsets(group, world.commands, [0, 1]) == {0: 3, 1: 0}
+    assert await log.stable_offsets(group, out.topic, [out.partition]) == {out.partition: 2}
+    assert await log.stable_offsets(world.group, world.commands, [0]) == {0: None}
 
 
 async def test_stable_offsets_wait_for_an_open_transaction(world: World, out: TopicPartition) -> None:

@@ -80,6 +80,8 @@ def test_what_is_misplaced_or_unreadable_is_answered_to_nobody(raw: bytes, key: 
         orjson.dumps(value()).replace(b'"amount":5', b'"amount":5,"amount":6'),
         orjson.dumps(value()).replace(b"pm_card_visa", b"\\u0000"),
         orjson.dumps({k: v for k, v in value().items() if k != "idempotency_key"}),
+        orjson.dumps(value()).replace(b'"amount":5', b'"amount":NaN'),
+        orjson.dumps(value()).replace(b"pm_card_visa", b"\\ud800"),
     ],
 )
 def test_a_readable_command_that_breaks_a_rule_is_answered_400(raw: bytes) -> None:
@@ -88,6 +90,24 @@ def test_a_readable_command_that_breaks_a_rule_is_answered_400(raw: bytes) -> No
     assert isinstance(rejected, Rejected)
     assert (rejected.command_id, rejected.merchant_id) == (COMMAND_ID, "m1")
     assert rejected.detail.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (b'"amount":5', b'"amount":5,"amount":6', "invalid_json"),
+        (b"pm_card_visa", b"\\u0000", "invalid_json"),
+        (b'"amount":5', b'"amount":NaN', "invalid_json"),
+        (b"pm_card_visa", b"\\ud800", "invalid_json"),
+        (b'"amount":5', b'"amount":5.0', "invalid_request"),
+        (b"pm_card_visa", b"pm_card_gold", "invalid_request"),
+    ],
+)
+def test_the_400_on_the_log_has_the_code_of_the_one_over_http(old: bytes, new: bytes, code: str) -> None:
+    """What is no strict JSON is told apart from JSON that breaks a rule."""
+    rejected = decoded(orjson.dumps(value()).replace(old, new))
+    assert isinstance(rejected, Rejected)
+    assert rejected.code == code
 
 
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text() | st.integers(0, 9), st.lists).map(orjson.dumps))
