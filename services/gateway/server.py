@@ -21,7 +21,11 @@ from services.quiet_server import QuietServer
 KEEP_ALIVE_S: Final = 75  # above the 60 s after which usual load balancers let an idle connection go
 HEAD_BYTES_MAX: Final = 128 * 1024  # request line and headers; uvicorn bounds them for its other parser only
 BACKLOG: Final = 2048
-_REQUEST_LINE: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ (?P<path>/[^ ?]*)(?:\?[^ ]*)? HTTP/1\.[01]\r\n")
+_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+# Begins where no token goes on, and is bounded: linear in whatever was received.
+_REQUEST_LINE: Final = re.compile(
+    rb"(?<!" + _TOKEN + rb")" + _TOKEN + rb"{1,64} (?P<path>/[^ ?\r\n]*)(?:\?[^ \r\n]*)? HTTP/1\.[01]\r\n"
+)
 
 
 class Protocol(HttpToolsProtocol):
