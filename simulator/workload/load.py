@@ -5,10 +5,13 @@ Out:     history lines intent, invoke, ok, fail, info; a Tally.
 Units:   planned instants in milliseconds from the start; history instants in Unix milliseconds.
 Errors:  none: whatever the system does to a customer is an outcome.
 Source:  open loop: nobody waits for anybody else's answer (k6's arrival rate, wrk2). Bounded all the same: a
-         customer who finds CUSTOMERS_MAX others still waiting is counted as dropped and does not come.
+         customer who finds CUSTOMERS_MAX others still waiting is counted as dropped and does not come. Latency
+         counts from the plan: of a first click the planned instant, of what follows an answer that instant and the
+         customer's own pause, never the moment when our loop got round to it.
 """
 
 import asyncio
+import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +25,13 @@ from events.operations import OPERATIONS
 from simulator.seeded import seeded
 from simulator.workload.behaviour import Click, Outcome
 from simulator.workload.http_client import Answer, HttpClient, NotSentError, OutcomeUnknownError
+from simulator.workload.outcomes import outcome_of
 from simulator.workload.personas import BY_NAME
 from simulator.workload.plan import Purchase, Step, customer_rng
 from simulator.workload.tally import Tally
 
 CUSTOMERS_MAX = 2_000
+BEHIND_IN_A_ROW_MAX = 16  # customers let in at once when we are late, before answers are looked at again
 Record = Callable[[dict[str, Any]], None]
 
 _PATHS = {operation.name: operation.path for operation in OPERATIONS}
@@ -52,33 +57,55 @@ class Door:
 class Load:
     """One run's customers."""
 
-    def __init__(self, seed: int, doors: Sequence[Door], api_keys: Mapping[str, str], record: Record) -> None:
-        self.tally = Tally()
+    def __init__(
+        self,
+        seed: int,
+        doors: Sequence[Door],
+        api_keys: Mapping[str, str],
+        record: Record,
+        warm_up_s: float = 0.0,
+    ) -> None:
+        self.tally = Tally(warm_up_s=warm_up_s)
         self.seed = seed
         self._doors = doors
         self._api_keys = api_keys
         self._record = record
         self._present: set[asyncio.Task[None]] = set()
 
-    async def run(self, purchases: Sequence[Purchase], grace_s: float) -> None:
-        """Returns when every customer has gone; who is still there `grace_s` after the last is sent away."""
+    async def run(self, purchases: Sequence[Purchase], grace_s: float, began: float | None = None) -> None:
+        """Returns when every customer has gone; who is still there `grace_s` after the last is sent away.
+
+        `began` is the monotonic instant that the plan counts from; now when absent.
+        """
+        _allow_open_connections()
         self.tally.planned = len(purchases)
-        began = time.monotonic()
+        self.tally.began = time.monotonic() if began is None else began
+        watching = asyncio.create_task(self.tally.strain.watch())
         try:
-            for purchase in purchases:
-                due = began + purchase.at_ms / 1_000.0
-                await asyncio.sleep(max(0.0, due - time.monotonic()))
-                if len(self._present) >= CUSTOMERS_MAX:
-                    self.tally.dropped += 1
-                    continue
-                self.tally.begun += 1
-                task = asyncio.create_task(self._purchase(purchase, due))
-                self._present.add(task)
-                task.add_done_callback(self._present.discard)
+            await self._let_in(purchases)
             if self._present:
                 await asyncio.wait(self._present, timeout=grace_s)
         finally:
+            watching.cancel()
             await self._close()
+            await asyncio.gather(watching, return_exceptions=True)
+            self.tally.latencies.finish()
+
+    async def _let_in(self, purchases: Sequence[Purchase]) -> None:
+        behind = 0
+        for purchase in purchases:
+            due = self.tally.began + purchase.at_ms / 1_000.0
+            wait_s = due - time.monotonic()
+            behind = behind + 1 if wait_s <= 0 else 0
+            if wait_s > 0 or behind % BEHIND_IN_A_ROW_MAX == 0:
+                await asyncio.sleep(max(0.0, wait_s))
+            if len(self._present) >= CUSTOMERS_MAX:
+                self.tally.dropped += 1
+                continue
+            self.tally.arrive(time.monotonic(), due)
+            task = asyncio.create_task(self._purchase(purchase, due))
+            self._present.add(task)
+            task.add_done_callback(self._present.discard)
 
     async def _close(self) -> None:
         for task in list(self._present):
@@ -93,9 +120,10 @@ class Load:
         since = due
         for step in purchase.steps:
             if step is not purchase.charge:
-                await asyncio.sleep(step.pause_ms / 1_000.0)
-                since = time.monotonic()
+                since += step.pause_ms / 1_000.0
+                await asyncio.sleep(max(0.0, since - time.monotonic()))
             answer = await _Errand(self, purchase, step, charge_id, since).run()
+            since = time.monotonic()
             if answer is None or answer.status not in (200, 201):
                 return
             if step is purchase.charge:
@@ -103,8 +131,10 @@ class Load:
                 if charge_id is None:
                     return
 
-    async def click(self, errand: "_Errand", attempt: int, click: Click, rng: Random) -> tuple[Outcome, Answer | None]:
-        """One HTTP request and its two lines of history."""
+    async def click(
+        self, errand: "_Errand", attempt: int, click: Click, rng: Random, due: float
+    ) -> tuple[Outcome, Answer | None]:
+        """One HTTP request, planned for `due`, and its two lines of history."""
         door = rng.choice(self._doors)
         head = {"intent": errand.step.intent, "attempt": attempt}
         self._record(
@@ -121,6 +151,8 @@ class Load:
         )
         self.tally.attempts += 1
         answer: Answer | None = None
+        sent_at: float | None = None
+        abandoned = False
         end: dict[str, Any]
         try:
             answer = await door.client.request(
@@ -135,15 +167,18 @@ class Load:
                 patience_ms=click.patience_ms,
                 vanishes_after_ms=click.vanishes_after_ms,
             )
-            end = _ending(answer)
+            end, sent_at = _ending(answer), answer.sent_at
         except NotSentError as refused:
             end = {"kind": "fail", "status": None, "reason": str(refused)}
         except OutcomeUnknownError as unknown:
             end = {"kind": "info", "reason": str(unknown)}
+            sent_at, abandoned = unknown.sent_at, unknown.abandoned
         except asyncio.CancelledError:
             self._record({"kind": "info", **head, "at": now_ms(), "reason": "the run ended"})
             raise
         self._record({"kind": end["kind"], **head, "at": now_ms(), **end})
+        outcome = outcome_of(end["kind"], end.get("status"), replayed=bool(end.get("replayed")), abandoned=abandoned)
+        self.tally.attempt(time.monotonic(), outcome, due, sent_at)
         self._count(end)
         come_back = answer is not None and "retry-after" in answer.headers
         return Outcome(end["kind"], end.get("status"), come_back), answer
@@ -181,6 +216,7 @@ class _Errand:
         self.body = orjson.dumps(step.payload)
         self._persona = BY_NAME[purchase.persona]
         self._since = since
+        self._turn_at = since  # when the customer decided on these clicks: by plan, then by the last answers
         self._attempts = 0
         self._answer: Answer | None = None  # the first that settled it
 
@@ -194,14 +230,16 @@ class _Errand:
             turn = next(script)
             while True:
                 outcomes = await asyncio.gather(*(self._click(click, doors) for click in turn))
+                self._turn_at = time.monotonic()
                 turn = script.send(tuple(outcomes))
         except StopIteration:
             return self._answer
 
     async def _click(self, click: Click, doors: Random) -> Outcome:
-        await asyncio.sleep(click.delay_ms / 1_000.0)
+        due = self._turn_at + click.delay_ms / 1_000.0
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
         self._attempts += 1
-        outcome, answer = await self.load.click(self, self._attempts, click, doors)
+        outcome, answer = await self.load.click(self, self._attempts, click, doors, due)
         if outcome.settles and self._answer is None:
             self._answer = answer
             self.load.tally.settle(time.monotonic(), self._since)
@@ -228,3 +266,10 @@ def _charge_id(answer: Answer) -> str | None:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
     return charge_id if isinstance(charge_id, str) else None
+
+
+def _allow_open_connections() -> None:
+    """As many open files as we may have: a customer without a descriptor would look like a system that is down."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

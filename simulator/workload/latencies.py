@@ -1,0 +1,96 @@
+"""How long things took, as histograms by outcome: one for the whole run, and one for every second on its way.
+
+In:      durations as they are measured, each with a name (an outcome, or `intent`).
+Out:     `totals`: HdrHistograms for the run; each finished second to `on_second`.
+Units:   nanoseconds inside, as HdrHistogram's own tools expect; milliseconds outside; three significant digits.
+Errors:  none: a duration outside one microsecond and ten minutes is taken as the nearer end.
+Source:  HdrHistogram. Its Python port takes microseconds for each recording, so what falls into one second is
+         first counted by its equivalent value (the same 11 bits) and recorded a few hundred times at the end.
+
+Bounded: whatever the rate, a second is some thousand counts, and a run is one histogram a name.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self
+
+from hdrh.histogram import HdrHistogram
+
+NS_MIN: Final = 1_000
+NS_MAX: Final = 600 * 10**9
+DIGITS: Final = 3
+PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 99.9)
+_KEPT_BITS: Final = 11  # 2,048 steps in each power of two: what three significant digits take
+_SHIFT_MIN: Final = 9  # below 512 ns HdrHistogram, begun at NS_MIN, tells nothing apart
+
+Second = int
+OnSecond = Callable[[Second, Mapping[str, HdrHistogram]], None]
+
+
+def histogram() -> HdrHistogram:
+    return HdrHistogram(NS_MIN, NS_MAX, DIGITS)
+
+
+def figures_ms(of: HdrHistogram | None) -> dict[str, float]:
+    """p50 to p99.9 and max, in milliseconds; zeros where nothing was recorded."""
+    names = {percentile: f"p{percentile:g}" for percentile in PERCENTILES}
+    if of is None or not of.get_total_count():
+        return dict.fromkeys((*names.values(), "max"), 0.0)
+    found = of.get_percentile_to_value_dict(list(PERCENTILES))
+    found_ms = {names[percentile]: round(found[percentile] / 1e6, 3) for percentile in PERCENTILES}
+    return {**found_ms, "max": round(of.get_max_value() / 1e6, 3)}
+
+
+class Latencies:
+    """`record` while it happens, `finish` once; then `totals` are complete."""
+
+    def __init__(self, on_second: OnSecond = lambda _second, _histograms: None) -> None:
+        self.totals: dict[str, HdrHistogram] = {}
+        self.on_second = on_second
+        self._second: Second = 0
+        self._counts: dict[str, dict[int, int]] = {}
+
+    def record(self, at_s: float, name: str, duration_s: float) -> None:
+        """`at_s` is when it was over, in seconds from the start of the run; never much earlier than the last."""
+        if at_s >= self._second + 1:
+            self.finish()
+            self._second = int(at_s)
+        duration_ns = int(duration_s * 1e9)
+        duration_ns = NS_MIN if duration_ns < NS_MIN else min(duration_ns, NS_MAX)
+        shift = max(_SHIFT_MIN, duration_ns.bit_length() - _KEPT_BITS)
+        value = duration_ns >> shift << shift
+        counts = self._counts.get(name)
+        if counts is None:
+            counts = self._counts[name] = {}
+        counts[value] = counts.get(value, 0) + 1
+
+    def finish(self) -> None:
+        """The second that is being counted is over."""
+        if not self._counts:
+            return
+        told: dict[str, HdrHistogram] = {}
+        for name, counts in sorted(self._counts.items()):
+            told[name] = histogram()
+            for value, count in counts.items():
+                told[name].record_value(value, count)
+            self.totals.setdefault(name, histogram()).add(told[name])
+        self._counts = {}
+        self.on_second(self._second, told)
+
+    def count(self, name: str) -> int:
+        """How many of this name were recorded so far."""
+        done = self.totals[name].get_total_count() if name in self.totals else 0
+        return int(done) + sum(self._counts.get(name, {}).values())
+
+    def add(self, other: Self) -> None:
+        """What another load process measured; both must be finished."""
+        for name, theirs in other.totals.items():
+            self.totals.setdefault(name, histogram()).add(theirs)
+
+    def to_json(self) -> dict[str, str]:
+        return {name: total.encode().decode() for name, total in self.totals.items()}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        latencies = cls()
+        latencies.totals = {name: HdrHistogram.decode(encoded) for name, encoded in told.items()}
+        return latencies
