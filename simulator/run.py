@@ -1,7 +1,7 @@
 """One run: customers pay, vandals break things, everything settles, and the log is audited.
 
 In:      RunOptions; where progress is told; a request to stop.
-Out:     DIR/history.jsonl, DIR/report.json; a RunResult.
+Out:     DIR/history.jsonl, DIR/latency.hlog, DIR/report.json; a RunResult.
 Units:   seconds in fields ending _s; instants in Unix milliseconds.
 Errors:  Failure, one sentence, when the run cannot take place. What goes wrong in it is the audit's to judge.
 Source:  CONTRACT, `payonce simulate`.
@@ -38,6 +38,7 @@ from simulator.scenario.thresholds import judge
 from simulator.settle import settle
 from simulator.stack_files import is_stack_running
 from simulator.stack_options import StackOptions, cautions
+from simulator.workload.latency_log import LatencyLog
 from simulator.workload.load import Door, Load, now_ms
 from simulator.workload.plan import plan_purchases
 from simulator.workload.summary import fault_summary, load_summary
@@ -105,7 +106,8 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
         run = _run_line(options, place, log)
         with HistoryWriter(history_path) as history:
             history.write(run)
-            tally, vandals = await _let_loose(options, place, log, history, tell, stopping)
+            latency_log = opened.enter_context(LatencyLog(options.dir / "latency.hlog", now_ms()))
+            tally, vandals = await _let_loose(options, place, log, history, latency_log, tell, stopping)
         door = Door.at("gateway 0", place.gateway_urls[0])
         unsettled = await settle(log, door, place.api_keys, tell.progress)
         for reason in unsettled:
@@ -207,6 +209,7 @@ async def _let_loose(
     place: Place,
     log: LogWatch,
     history: HistoryWriter,
+    latency_log: LatencyLog,
     tell: Narrator,
     stopping: asyncio.Event,
 ) -> tuple[Tally, Vandals]:
@@ -216,7 +219,8 @@ async def _let_loose(
     strikes = plan_strikes(options.seed, scenario.duration_s, scenario.faults)
     async with _proxies(place) as proxies:
         doors = [Door.at(proxy.name, proxy.url) for proxy in proxies]
-        load = Load(options.seed, doors, place.api_keys, history.write)
+        load = Load(options.seed, doors, place.api_keys, history.write, scenario.load.warm_up)
+        load.tally.latencies.on_second = latency_log.write
         scene = Scene(
             place.guarantee, place.processes, proxies, log, tell.line, foreign_processor=place.foreign_processor
         )

@@ -293,8 +293,11 @@ def _print_result(result: "RunResult") -> None:
 
     from simulator.report.run_stats import RunStats  # noqa: PLC0415
     from simulator.report.terminal import render  # noqa: PLC0415
+    from simulator.workload.summary import doubts  # noqa: PLC0415
 
     Console().print(render(result.report, RunStats.from_summary(result.summary)))
+    for sentence in doubts(result.summary["load"]):
+        typer.echo(sentence)
     for judged in result.summary.get("thresholds", ()):
         seen = "nothing to measure" if judged["value"] is None else f"{judged['value']:g}"
         typer.echo(f"{'held   ' if judged['held'] else 'crossed'}  {judged['threshold']}  ({seen})")

@@ -25,7 +25,7 @@ LATENESS_P99_MS_MAX: Final = 50.0
 CPU_SHARE_MAX: Final = 0.9  # above it, a queue builds up inside the process whatever the system does
 BUSY_WINDOWS_MAX: Final = 0.1  # of all seconds: a short burst is no bottleneck
 
-_LAG: Final = "lag"
+LAG: Final = "lag"
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Strain:
                 asked = time.monotonic() + TICK_S
                 await asyncio.sleep(TICK_S)
                 now = time.monotonic()
-                self.lag.record(now - began, _LAG, max(0.0, now - asked))
+                self.lag.record(now - began, LAG, max(0.0, now - asked))
                 if now - window >= CPU_WINDOW_S:
                     used = time.process_time()
                     self.cpu_shares.append((used - cpu) / (now - window))
@@ -53,7 +53,7 @@ class Strain:
 
     @property
     def lag_ms(self) -> dict[str, float]:
-        return figures_ms(self.lag.totals.get(_LAG))
+        return figures_ms(self.lag.totals.get(LAG))
 
     @property
     def busy(self) -> float:
@@ -63,7 +63,7 @@ class Strain:
     def reasons(self, lateness: HdrHistogram | None) -> list[str]:
         """Why the generator, and not the system, may be what the figures show; empty when it kept up."""
         said = []
-        late_ms, lag_ms = figures_ms(lateness)["p99"], self.lag_ms["p99"]
+        late_ms, lag_ms = figures_ms(lateness).get("p99", 0.0), self.lag_ms.get("p99", 0.0)
         if late_ms > LATENESS_P99_MS_MAX:
             said.append(f"one customer in a hundred began {late_ms:.0f} ms or more after the planned instant")
         if lag_ms > LAG_P99_MS_MAX:

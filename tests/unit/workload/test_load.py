@@ -1,0 +1,174 @@
+"""The load against a real server of a few lines: it keeps its plan, measures from it, and watches itself."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from simulator.audit.clients import fold
+from simulator.workload.load import Door, Load
+from simulator.workload.outcomes import outcome_of
+from simulator.workload.plan import Purchase, Step
+from simulator.workload.strain import Strain
+from simulator.workload.summary import doubts, load_summary
+from simulator.workload.tally import Tally
+
+CHARGE = {"amount": 100, "currency": "eur", "payment_method": "pm_card_visa"}
+ANSWER = b'{"id":"ch_0","object":"charge"}'
+
+Head = Callable[[int], tuple[int, float]]  # the n-th request: its status, and how long the answer takes
+
+
+def customers(count: int, every_ms: float, persona: str = "careful") -> list[Purchase]:
+    return [
+        Purchase(n * every_ms, n, "shop", persona, Step(f"i-{n}", "charge.create", CHARGE, 0.0), ())
+        for n in range(count)
+    ]
+
+
+@asynccontextmanager
+async def gateway(head: Head) -> AsyncIterator[str]:
+    """An HTTP server that answers as it is told."""
+    asked = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        try:
+            while True:
+                request = await reader.readuntil(b"\r\n\r\n")
+                length = int(request.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                await reader.readexactly(length)
+                asked += 1
+                status, takes_s = head(asked)
+                await asyncio.sleep(takes_s)
+                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(ANSWER), ANSWER))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def run(purchases: list[Purchase], head: Head, warm_up_s: float = 0.0) -> tuple[Tally, list[dict[str, Any]]]:
+    history: list[dict[str, Any]] = []
+    async with gateway(head) as url:
+        load = Load(1, [Door.at("gateway 0", url)], {"shop": "key"}, history.append, warm_up_s)
+        await load.run(purchases, grace_s=10.0)
+    return load.tally, history
+
+
+async def test_customers_come_when_planned_though_the_system_stands_still() -> None:
+    """Nobody waits for anybody else's answer: forty come within 0.4 s while each answer takes half a second."""
+    tally, history = await run(customers(40, 10.0), lambda _: (201, 0.5))
+    invoked = [line["at"] for line in history if line["kind"] == "invoke"]
+    answered = [line["at"] for line in history if line["kind"] == "ok"]
+    assert len(invoked) == len(answered) == 40
+    assert sum(at < answered[0] for at in invoked) == 40
+    assert tally.settled == tally.begun == 40
+
+
+async def test_a_customer_who_begins_late_is_measured_from_the_plan() -> None:
+    """Our own loop stands still for 0.3 s: the latency has it, the service time does not, and it is told."""
+    seen: list[float] = []
+
+    def head(_: int) -> tuple[int, float]:
+        if not seen:
+            seen.append(time.monotonic())
+            time.sleep(0.3)  # the load generator's own loop is what stands still here
+        return 201, 0.0
+
+    tally, _ = await run(customers(10, 20.0), head)
+    summary = load_summary(tally)
+    assert summary["latency_ms_by_outcome"]["fresh"]["max"] >= 250.0
+    assert summary["service_ms_by_outcome"]["fresh"]["p50"] < 100.0 < summary["latency_ms_by_outcome"]["fresh"]["p50"]
+    assert summary["arrivals"]["late"] >= 8
+    assert summary["arrivals"]["lateness_ms"]["max"] >= 200.0
+    assert not summary["generator"]["kept_up"]
+    (doubt,) = doubts(summary)
+    assert doubt.startswith("The load generator itself was too slow (one customer in a hundred began")
+
+
+async def test_a_system_that_is_slow_is_not_blamed_on_the_generator() -> None:
+    """Answers that take long leave the generator idle: it kept up, and says so."""
+    tally, _ = await run(customers(20, 10.0), lambda _: (201, 0.3))
+    summary = load_summary(tally)
+    assert summary["generator"]["kept_up"], summary["generator"]
+    assert summary["latency_ms"]["p50"] >= 300.0
+    assert doubts(summary) == []
+
+
+async def test_the_warm_up_is_in_the_history_and_not_in_the_figures() -> None:
+    """What was planned for the first 0.2 s is slow here, and nobody measures it."""
+    tally, history = await run(customers(40, 10.0), lambda n: (201, 0.4 if n <= 20 else 0.0), warm_up_s=0.2)
+    summary = load_summary(tally)
+    assert summary["answered"] == 40 == sum(line["kind"] == "ok" for line in history)
+    assert summary["latency_ms_by_outcome"]["fresh"]["count"] == 20
+    assert summary["latency_ms"]["max"] < 400.0
+
+
+async def test_latencies_are_split_by_what_came_of_the_request() -> None:
+    """A decline, a conflict that is retried, an answer and a 503 are told apart."""
+    statuses = {1: 402, 2: 409, 3: 422, 4: 503}
+    tally, history = await run(customers(4, 30.0), lambda n: (statuses.get(n, 201), 0.0))
+    summary = load_summary(tally)
+    counts = {name: figures["count"] for name, figures in summary["latency_ms_by_outcome"].items()}
+    assert counts == {"402": 1, "409": 1, "422": 1, "503": 1, "fresh": 1}
+    assert summary["latency_ms"]["p50"] is not None
+    assert len(fold(history).intents) == 4
+
+
+async def test_nobody_there_is_told_apart_from_no_answer() -> None:
+    """A refused connection is not sent; a customer who goes away by plan has abandoned, whoever is slow."""
+    load = Load(1, [Door.at("gateway 0", "http://127.0.0.1:1")], {"shop": "key"}, lambda _: None)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await load.run(customers(1, 1.0), grace_s=10.0)
+    assert set(load_summary(load.tally)["latency_ms_by_outcome"]) == {"not_sent"}
+    tally, _ = await run(customers(3, 10.0, "lost_connection"), lambda n: (201, 0.2 if n <= 3 else 0.0))
+    assert load_summary(tally)["latency_ms_by_outcome"]["abandoned"]["count"] >= 3
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"),
+    [
+        ({"kind": "ok", "status": 201}, "fresh"),
+        ({"kind": "ok", "status": 402, "replayed": True}, "replay"),
+        ({"kind": "ok", "status": 402}, "402"),
+        ({"kind": "ok", "status": 404}, "other"),
+        ({"kind": "fail", "status": 503}, "503"),
+        ({"kind": "fail"}, "not_sent"),
+        ({"kind": "info", "status": 504}, "unknown"),
+        ({"kind": "info", "abandoned": True}, "abandoned"),
+    ],
+)
+def test_every_end_of_an_attempt_has_an_outcome(end: dict[str, Any], outcome: str) -> None:
+    """A replay is a replay whatever its status; what nobody knows is unknown whatever the reason."""
+    assert outcome_of(**end) == outcome
+
+
+def test_what_several_processes_counted_adds_up() -> None:
+    """A tally survives JSON, and two of them are one of both."""
+    tallies = []
+    for first in (1.0, 2.0):
+        tally = Tally(began=1.0, planned=3, strain=Strain(cpu_shares=[0.5, 0.97]))
+        tally.arrive(first, first)
+        tally.attempt(first + 0.2, "fresh", first, first + 0.1)
+        tally.settle(first + 0.2, first)
+        tally.outcomes["ok"] += 1
+        tally.statuses[201] += 1
+        tally.latencies.finish()
+        tallies.append(Tally.from_json(tally.to_json()))
+    one, other = tallies
+    one.add(other)
+    summary = load_summary(one)
+    assert (summary["purchases_planned"], summary["answered"], summary["statuses"]) == (6, 2, {"201": 2})
+    assert summary["latency_ms_by_outcome"]["fresh"]["count"] == 2
+    assert summary["service_ms_by_outcome"]["fresh"]["max"] == pytest.approx(100.0, rel=1e-3)
+    assert summary["throughput_per_s"] == pytest.approx(2 / 1.2, abs=0.1)
+    assert "used a whole core in 50% of all seconds" in summary["generator"]["says"]
