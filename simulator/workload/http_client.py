@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import httptools
 
@@ -108,8 +109,7 @@ class _Connection(asyncio.Protocol):
     # -- the network's side --------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "TCP gives a transport that can be written to"
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has the methods and not the class
 
     def data_received(self, data: bytes) -> None:
         if self._waiting is None:

@@ -11,6 +11,7 @@ Source:  open loop: nobody waits for anybody else's answer (k6's arrival rate, w
 """
 
 import asyncio
+import gc
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -71,6 +72,7 @@ class Load:
         self._api_keys = api_keys
         self._record = record
         self._present: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
 
     async def run(self, purchases: Sequence[Purchase], grace_s: float, began: float | None = None) -> None:
         """Returns when every customer has gone; who is still there `grace_s` after the last is sent away.
@@ -80,6 +82,7 @@ class Load:
         _allow_open_connections()
         self.tally.planned = len(purchases)
         self.tally.began = time.monotonic() if began is None else began
+        gc.freeze()  # the plan is some hundred thousand objects, and none of them is garbage before the end
         watching = asyncio.create_task(self.tally.strain.watch())
         try:
             await self._let_in(purchases)
@@ -90,6 +93,9 @@ class Load:
             await self._close()
             await asyncio.gather(watching, return_exceptions=True)
             self.tally.latencies.finish()
+            gc.unfreeze()
+        if self._broken is not None:
+            raise self._broken
 
     async def _let_in(self, purchases: Sequence[Purchase]) -> None:
         behind = 0
@@ -105,7 +111,15 @@ class Load:
             self.tally.arrive(time.monotonic(), due)
             task = asyncio.create_task(self._purchase(purchase, due))
             self._present.add(task)
-            task.add_done_callback(self._present.discard)
+            task.add_done_callback(self._gone)
+            if self._broken is not None:
+                return
+
+    def _gone(self, customer: asyncio.Task[None]) -> None:
+        """Whatever the system does is an outcome; a customer that raises is our own bug, and ends the run."""
+        self._present.discard(customer)
+        if not customer.cancelled() and self._broken is None:
+            self._broken = customer.exception()
 
     async def _close(self) -> None:
         for task in list(self._present):
