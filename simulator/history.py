@@ -10,10 +10,12 @@ Every line is handed to the operating system before `write` returns, so that a r
 leaves.
 """
 
-from collections.abc import Iterator, Mapping
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import orjson
 
@@ -44,6 +46,13 @@ class HistoryWriter:
         assert line["kind"] in KINDS, f"{line['kind']!r} is no kind of history line"
         self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
+    def write_all(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Many lines in one piece: as `write` for each, at a third of the cost."""
+        assert all(line["kind"] in KINDS for line in lines), "a line's kind is no kind of history line"
+        rest = memoryview(b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines))
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
     def close(self) -> None:
         self._file.close()
 
@@ -62,3 +71,20 @@ def read_history(path: Path) -> Iterator[dict[str, Any]]:
             if number == 1 and kind != "run":
                 raise InvalidHistory(f"{path} does not begin with a line of kind run: it is no history.")
             yield line
+
+
+def merge_histories(whole: Path, parts: Sequence[Path]) -> None:
+    """Put the lines of the parts among those of `whole`, by instant; the lines of one file keep their order."""
+    merged = whole.with_suffix(".merging")
+    with ExitStack() as opened, merged.open("wb") as file:
+        streams = [opened.enter_context(path.open("rb")) for path in (whole, *parts)]
+        file.writelines(line for _, line in heapq.merge(*map(_by_instant, streams), key=lambda one: one[0]))
+    merged.replace(whole)
+
+
+def _by_instant(lines: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    at = 0  # of a clock that is set back a file's own order counts for more
+    for line in lines:
+        if line.endswith(b"\n"):
+            at = max(at, orjson.loads(line).get("at", 0))
+            yield at, line

@@ -30,21 +30,26 @@ from simulator.faults.plan import plan_strikes
 from simulator.faults.vandals import Vandals
 from simulator.foreign_processor import wait_for_foreign
 from simulator.history import HistoryWriter
+from simulator.load_ways import (
+    customers_of,
+    load_order,
+    loses_bytes,
+    lossy_proxies,
+    straight,
+    without_missed_faults,
+)
 from simulator.log_watch import LogWatch
 from simulator.place import Place, own_place, target_place
-from simulator.proxy.http import HttpLossProxy
 from simulator.scenario.models import Scenario
 from simulator.scenario.thresholds import judge
 from simulator.settle import settle
 from simulator.stack_files import is_stack_running
 from simulator.stack_options import StackOptions, cautions
-from simulator.workload.latency_log import LatencyLog
-from simulator.workload.load import Door, Load, now_ms
-from simulator.workload.plan import plan_purchases
+from simulator.workload.load import Door, now_ms
+from simulator.workload.order import Customers
 from simulator.workload.summary import fault_summary, load_summary
-from simulator.workload.tally import Tally
 
-GRACE_S = 30.0  # how long a customer may still be there after the last one came: a few patiences and backoffs
+LATENCY_LOG = "latency.hlog"
 TELL_EVERY_S = 0.5
 TELL_EVERY_S_ELSEWHERE = 5.0  # where every sentence stays
 
@@ -63,6 +68,7 @@ class RunOptions:
     seed: int
     scenario: Scenario
     target: Path | None = None
+    load_processes: int = 1
 
     @property
     def dir(self) -> Path:
@@ -89,6 +95,7 @@ class RunResult:
 
 async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event) -> RunResult:
     """Everything from the first process started to report.json written; `stopping` ends the load early."""
+    options = replace(options, scenario=without_missed_faults(options.scenario, tell.line))
     options.dir.mkdir(parents=True, exist_ok=True)
     history_path, report_path = options.dir / "history.jsonl", options.dir / "report.json"
     for old in (history_path, report_path):
@@ -106,8 +113,8 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
         run = _run_line(options, place, log)
         with HistoryWriter(history_path) as history:
             history.write(run)
-            latency_log = opened.enter_context(LatencyLog(options.dir / "latency.hlog", now_ms()))
-            tally, vandals = await _let_loose(options, place, log, history, latency_log, tell, stopping)
+            customers, vandals = await _let_loose(options, place, log, history, tell, stopping)
+        await asyncio.to_thread(customers.merge, history_path, options.dir / LATENCY_LOG)
         door = Door.at("gateway 0", place.gateway_urls[0])
         unsettled = await settle(log, door, place.api_keys, tell.progress)
         for reason in unsettled:
@@ -126,7 +133,7 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
     summary = {
         "schema": 1,
         "run": {name: value for name, value in run.items() if name != "kind"},
-        "load": load_summary(tally),
+        "load": load_summary(customers.tally),
         "faults": fault_summary(vandals.injected, vandals.bitten),
         "unsettled": unsettled,
         "interrupted": stopping.is_set(),
@@ -209,34 +216,36 @@ async def _let_loose(
     place: Place,
     log: LogWatch,
     history: HistoryWriter,
-    latency_log: LatencyLog,
     tell: Narrator,
     stopping: asyncio.Event,
-) -> tuple[Tally, Vandals]:
-    """Customers through lossy proxies, vandals beside them; returns when both have gone."""
+) -> tuple[Customers, Vandals]:
+    """Customers, through lossy proxies where bytes are to be lost, vandals beside them; both have gone at the end."""
     scenario = options.scenario
-    purchases = plan_purchases(options.seed, scenario.load, sorted(place.api_keys), place.salt)
     strikes = plan_strikes(options.seed, scenario.duration_s, scenario.faults)
-    async with _proxies(place) as proxies:
-        doors = [Door.at(proxy.name, proxy.url) for proxy in proxies]
-        load = Load(options.seed, doors, place.api_keys, history.write, scenario.load.warm_up)
-        load.tally.latencies.on_second = latency_log.write
+    async with AsyncExitStack() as opened:
+        proxies = await opened.enter_async_context(lossy_proxies(place.gateway_urls)) if loses_bytes(scenario) else []
+        doors = [(proxy.name, proxy.url) for proxy in proxies] or straight(place.gateway_urls)
+        order = load_order(options.seed, scenario.load, place, doors, len(log.partitions))
+        customers = await opened.enter_async_context(
+            customers_of(order, options.load_processes, history, options.dir, LATENCY_LOG)
+        )
+        await customers.prepare()
         scene = Scene(
             place.guarantee, place.processes, proxies, log, tell.line, foreign_processor=place.foreign_processor
         )
         vandals = Vandals(options.seed, scene, history.write)
-        customers = asyncio.create_task(load.run(purchases, GRACE_S))
-        customers.add_done_callback(lambda _: scene.quiet.set())
+        coming = asyncio.create_task(customers.run())
+        coming.add_done_callback(lambda _: scene.quiet.set())
         breaking = asyncio.create_task(vandals.run(strikes))
         stop = asyncio.create_task(stopping.wait())
-        telling = asyncio.create_task(_tell_progress(options, place.guarantee, load.tally, vandals, tell))
+        telling = asyncio.create_task(_tell_progress(options, place.guarantee, customers, vandals, tell))
         try:
-            await _first_end(customers, breaking, stop)
+            await _first_end(coming, breaking, stop)
         finally:
-            for task in (customers, breaking, stop, telling):
+            for task in (coming, breaking, stop, telling):
                 task.cancel()
-            await asyncio.gather(customers, breaking, stop, telling, return_exceptions=True)
-    return load.tally, vandals
+            await asyncio.gather(coming, breaking, stop, telling, return_exceptions=True)
+    return customers, vandals
 
 
 async def _first_end(customers: asyncio.Task[None], breaking: asyncio.Task[None], stop: asyncio.Task[Any]) -> None:
@@ -248,23 +257,14 @@ async def _first_end(customers: asyncio.Task[None], breaking: asyncio.Task[None]
         both.result()
 
 
-@asynccontextmanager
-async def _proxies(place: Place) -> AsyncIterator[list[HttpLossProxy]]:
-    async with AsyncExitStack() as opened:
-        proxies = []
-        for index, url in enumerate(place.gateway_urls):
-            proxy = HttpLossProxy.before(f"gateway {index}", url)
-            await proxy.start()
-            opened.push_async_callback(proxy.stop)
-            proxies.append(proxy)
-        yield proxies
-
-
-async def _tell_progress(options: RunOptions, guarantee: str, tally: Tally, vandals: Vandals, tell: Narrator) -> None:
+async def _tell_progress(
+    options: RunOptions, guarantee: str, customers: Customers, vandals: Vandals, tell: Narrator
+) -> None:
     began = time.monotonic()
     while True:
         elapsed_s = min(time.monotonic() - began, options.scenario.duration_s)
         broken = ", ".join(f"{name} ×{count}" for name, count in sorted(vandals.bitten.items()))
+        tally = customers.tally
         tell.progress(
             f"{guarantee}: {elapsed_s:.0f} of {options.scenario.duration_s:.0f} s, "
             f"{tally.settled} of {tally.intents} operations answered{'; ' + broken if broken else ''}"

@@ -41,7 +41,7 @@ SERVICE = (
 )
 STACK = (*SERVICE[:5], "processors", "gateways", "merchants", *SERVICE[5:])
 WHERE = ("dir", "kafka", "kafka-security", "namespace", "json")
-LOAD = ("seed", "rate", "duration")
+LOAD = ("seed", "rate", "duration", "via", "load-processes")
 IN_SCENARIOS = (
     "guarantee",
     "partitions",
@@ -55,6 +55,7 @@ IN_SCENARIOS = (
     "break",
     "rate",
     "duration",
+    "via",
 )
 # A zero too many must not take the machine down: every process is some 70 MB, every merchant has a key.
 MAX_PROCESSES = 64
@@ -85,6 +86,8 @@ class Given:
     seed: int
     rate: float
     duration_s: float
+    via: str
+    load_processes: int
     dir: Path
     json: bool
     typed: frozenset[str] = frozenset()  # the options that were said, here or in the environment
@@ -146,6 +149,8 @@ def given(texts: Mapping[str, Any], defaults: Mapping[str, str] | None = None) -
             seed=_count("seed", merged["seed"], at_least=0),
             rate=_rate(merged["rate"]),
             duration_s=duration_ms(_duration("duration", merged["duration"])) / 1000,
+            via=_one_of("via", merged["via"], ["http", "kafka"]),
+            load_processes=_count("load-processes", merged["load-processes"], at_least=1, at_most=MAX_PROCESSES),
             dir=_named("dir", _directory, merged["dir"]),
             json=bool(merged["json"]),
             typed=frozenset(typed),

@@ -123,6 +123,8 @@ def _scenario(given: Given, named: str) -> "Scenario":
     if "merchants" in given.typed:
         merchants = load.merchants.model_copy(update={"count": given.merchants})
         load = load.model_copy(update={"merchants": merchants})
+    if "via" in given.typed:
+        load = load.model_copy(update={"via": given.via})
     scenario = scenario.model_copy(update={"system": scenario.system.model_copy(update=system), "load": load})
     if "rate" in given.typed:
         scenario = scenario.at_rate(given.rate)
@@ -184,7 +186,7 @@ def _options(given: Given, scenario: "Scenario", directory: Path, target: Path |
 
     system = {name: getattr(scenario.system, name) for name in type(scenario.system).model_fields}
     stack = replace(stack_options(given), **system, dir=directory, merchants=scenario.load.merchants.count)
-    return RunOptions(stack, given.seed, scenario, target)
+    return RunOptions(stack, given.seed, scenario, target, given.load_processes)
 
 
 def _with_processor(options: "RunOptions", command: str) -> "RunOptions":

@@ -123,6 +123,7 @@ class Fault(BaseModel, ABC):
 
     cadence: ClassVar[Cadence]
     disturbs: ClassVar[str] = ""  # what only one fault at a time may disturb; empty: nothing
+    on_http: ClassVar[bool] = False  # it acts on the way between customers and gateways, and needs customers there
 
     fault: str
     at: Annotated[tuple[Seconds, ...], Field(description="Instants from the start of the run.")] = ()

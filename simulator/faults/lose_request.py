@@ -16,6 +16,7 @@ from simulator.proxy.http import Loss, Lost, Manner
 class LoseRequest(Fault):
     fault: Literal["lose_request"] = "lose_request"
     cadence: ClassVar = Cadence(first_s=2.0, every_s=7.0, share=0.10, lasts_s=4.0)
+    on_http: ClassVar = True
 
     share: Annotated[Share, Field(description="Of the requests, while it lasts.")] = 0.06
     silent: Annotated[Share, Field(description="Of the lost ones: nothing comes back at all.")] = 0.2

@@ -15,6 +15,7 @@ from simulator.proxy.http import Loss, Lost, Manner
 class LoseResponse(Fault):
     fault: Literal["lose_response"] = "lose_response"
     cadence: ClassVar = Cadence(first_s=3.0, every_s=7.0, share=0.15, lasts_s=4.0)
+    on_http: ClassVar = True
 
     share: Annotated[Share, Field(description="Of the answers, while it lasts.")] = 0.08
 

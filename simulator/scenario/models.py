@@ -112,6 +112,9 @@ class Merchants(Part):
 class Load(Part):
     """Who comes when, and wants what. Arrivals are open loop: nobody waits for anybody else's answer."""
 
+    via: Annotated[
+        Literal["http", "kafka"], Field(description="Through the gateways, or commands straight onto the log.")
+    ] = "http"
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=1_000)] = (Stage(for_="30s", rate=60.0),)
     warm_up: Annotated[Seconds, Field(description="At the start; not in the figures.")] = 0.0
     personas: Mix = {persona.name: persona.weight for persona in PERSONAS if persona.weight}

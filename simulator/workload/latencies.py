@@ -10,6 +10,7 @@ Source:  HdrHistogram. Its Python port takes microseconds for each recording, so
 Bounded: whatever the rate, a second is some thousand counts, and a run is one histogram a name.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
@@ -24,6 +25,10 @@ _SHIFT_MIN: Final = 9  # below 512 ns HdrHistogram, begun at NS_MIN, tells nothi
 
 Second = int
 OnSecond = Callable[[Second, Mapping[str, HdrHistogram]], None]
+
+
+def _no_counts() -> defaultdict[str, defaultdict[int, int]]:
+    return defaultdict(lambda: defaultdict(int))
 
 
 def histogram() -> HdrHistogram:
@@ -46,7 +51,7 @@ class Latencies:
         self.totals: dict[str, HdrHistogram] = {}
         self.on_second = on_second
         self._second: Second = 0
-        self._counts: dict[str, dict[int, int]] = {}
+        self._counts = _no_counts()
 
     def record(self, at_s: float, name: str, duration_s: float) -> None:
         """`at_s` is when it was over, in seconds from the start of the run; never much earlier than the last."""
@@ -54,13 +59,12 @@ class Latencies:
             self.finish()
             self._second = int(at_s)
         duration_ns = int(duration_s * 1e9)
-        duration_ns = NS_MIN if duration_ns < NS_MIN else min(duration_ns, NS_MAX)
-        shift = max(_SHIFT_MIN, duration_ns.bit_length() - _KEPT_BITS)
+        if not NS_MIN <= duration_ns <= NS_MAX:
+            duration_ns = NS_MIN if duration_ns < NS_MIN else NS_MAX
+        shift = duration_ns.bit_length() - _KEPT_BITS
+        shift = max(shift, _SHIFT_MIN)
         value = duration_ns >> shift << shift
-        counts = self._counts.get(name)
-        if counts is None:
-            counts = self._counts[name] = {}
-        counts[value] = counts.get(value, 0) + 1
+        self._counts[name][value] += 1
 
     def finish(self) -> None:
         """The second that is being counted is over."""
@@ -72,13 +76,13 @@ class Latencies:
             for value, count in counts.items():
                 told[name].record_value(value, count)
             self.totals.setdefault(name, histogram()).add(told[name])
-        self._counts = {}
+        self._counts = _no_counts()
         self.on_second(self._second, told)
 
     def count(self, name: str) -> int:
         """How many of this name were recorded so far."""
         done = self.totals[name].get_total_count() if name in self.totals else 0
-        return int(done) + sum(self._counts.get(name, {}).values())
+        return int(done) + (sum(self._counts[name].values()) if name in self._counts else 0)
 
     def add(self, other: Self) -> None:
         """What another load process measured; both must be finished."""

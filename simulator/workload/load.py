@@ -11,7 +11,6 @@ Source:  open loop: nobody waits for anybody else's answer (k6's arrival rate, w
 """
 
 import asyncio
-import gc
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +28,7 @@ from simulator.workload.http_client import Answer, HttpClient, NotSentError, Out
 from simulator.workload.outcomes import outcome_of
 from simulator.workload.personas import BY_NAME
 from simulator.workload.plan import Purchase, Step, customer_rng
+from simulator.workload.rare_gc import rare_collection
 from simulator.workload.tally import Tally
 
 CUSTOMERS_MAX = 2_000
@@ -82,18 +82,17 @@ class Load:
         _allow_open_connections()
         self.tally.planned = len(purchases)
         self.tally.began = time.monotonic() if began is None else began
-        gc.freeze()  # the plan is some hundred thousand objects, and none of them is garbage before the end
         watching = asyncio.create_task(self.tally.strain.watch())
         try:
-            await self._let_in(purchases)
-            if self._present:
-                await asyncio.wait(self._present, timeout=grace_s)
+            with rare_collection():
+                await self._let_in(purchases)
+                if self._present:
+                    await asyncio.wait(self._present, timeout=grace_s)
         finally:
             watching.cancel()
             await self._close()
             await asyncio.gather(watching, return_exceptions=True)
             self.tally.latencies.finish()
-            gc.unfreeze()
         if self._broken is not None:
             raise self._broken
 

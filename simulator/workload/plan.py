@@ -12,8 +12,10 @@ with the same customers as a shorter one.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from random import Random
 from typing import Any, Final
 
@@ -54,11 +56,22 @@ class Purchase:
 
 def plan_purchases(seed: int, load: Load, merchants: Sequence[str], salt: str = "") -> tuple[Purchase, ...]:
     """`salt` goes into the names of the intents, for a log on which an earlier run left its own."""
+    return tuple(stream_purchases(seed, load, merchants, salt))
+
+
+def stream_purchases(
+    seed: int,
+    load: Load,
+    merchants: Sequence[str],
+    salt: str = "",
+    wanted: Callable[[int], bool] = lambda _number: True,
+) -> Iterator[Purchase]:
+    """The same, one after the other, and only of `wanted` numbers: a long plan need not be in memory, or in one."""
     if not merchants:
         raise ValueError("no merchant to pay")
     moments = arrivals(load.stages, seeded(seed, "arrivals"))
     mixes = Mixes.of(load, merchants)
-    return tuple(_purchase(seed, number, at_ms, mixes, salt) for number, at_ms in enumerate(moments, 1))
+    return (_purchase(seed, number, at_ms, mixes, salt) for number, at_ms in enumerate(moments, 1) if wanted(number))
 
 
 def arrivals(stages: Sequence[Stage], chance: Random) -> Iterator[float]:
@@ -99,14 +112,15 @@ class Choice:
     """One thing among several, with weights."""
 
     names: Sequence[str]
-    weights: Sequence[float]
+    reached: Sequence[float]  # the weights added up
 
     @classmethod
     def of(cls, mix: Mapping[str, float]) -> "Choice":
-        return cls(list(mix), list(mix.values()))
+        return cls(list(mix), list(accumulate(mix.values())))
 
     def draw(self, rng: Random) -> str:
-        return rng.choices(self.names, self.weights)[0]
+        """As Random.choices draws, which adds the weights up anew each time: a plan has millions of these."""
+        return self.names[bisect(self.reached, rng.random() * self.reached[-1], 0, len(self.names) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +138,7 @@ class Mixes:
     def of(cls, load: Load, merchants: Sequence[str]) -> "Mixes":
         currencies = Choice.of(load.currencies)
         return cls(
-            Choice(merchants, [1.0 / rank**load.merchants.zipf for rank in range(1, len(merchants) + 1)]),
+            Choice.of({name: 1.0 / rank**load.merchants.zipf for rank, name in enumerate(merchants, 1)}),
             Choice.of(load.personas),
             Choice.of(load.journeys),
             Choice.of(load.cards),

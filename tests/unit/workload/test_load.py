@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,48 +9,11 @@ import pytest
 from simulator.audit.clients import fold
 from simulator.workload.load import Door, Load
 from simulator.workload.outcomes import outcome_of
-from simulator.workload.plan import Purchase, Step
+from simulator.workload.plan import Purchase
 from simulator.workload.strain import Strain
 from simulator.workload.summary import doubts, load_summary
 from simulator.workload.tally import Tally
-
-CHARGE = {"amount": 100, "currency": "eur", "payment_method": "pm_card_visa"}
-ANSWER = b'{"id":"ch_0","object":"charge"}'
-
-Head = Callable[[int], tuple[int, float]]  # the n-th request: its status, and how long the answer takes
-
-
-def customers(count: int, every_ms: float, persona: str = "careful") -> list[Purchase]:
-    return [
-        Purchase(n * every_ms, n, "shop", persona, Step(f"i-{n}", "charge.create", CHARGE, 0.0), ())
-        for n in range(count)
-    ]
-
-
-@asynccontextmanager
-async def gateway(head: Head) -> AsyncIterator[str]:
-    """An HTTP server that answers as it is told."""
-    asked = 0
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        try:
-            while True:
-                request = await reader.readuntil(b"\r\n\r\n")
-                length = int(request.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                await reader.readexactly(length)
-                asked += 1
-                status, takes_s = head(asked)
-                await asyncio.sleep(takes_s)
-                writer.write(b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n%b" % (status, len(ANSWER), ANSWER))
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+from tests.support.answering import Head, customers, gateway
 
 
 async def run(purchases: list[Purchase], head: Head, warm_up_s: float = 0.0) -> tuple[Tally, list[dict[str, Any]]]:
@@ -105,11 +66,11 @@ async def test_a_system_that_is_slow_is_not_blamed_on_the_generator() -> None:
 
 async def test_the_warm_up_is_in_the_history_and_not_in_the_figures() -> None:
     """What was planned for the first 0.2 s is slow here, and nobody measures it."""
-    tally, history = await run(customers(40, 10.0), lambda n: (201, 0.4 if n <= 20 else 0.0), warm_up_s=0.2)
+    tally, history = await run(customers(40, 10.0), lambda n: (201, 2.0 if n <= 20 else 0.0), warm_up_s=0.195)
     summary = load_summary(tally)
     assert summary["answered"] == 40 == sum(line["kind"] == "ok" for line in history)
     assert summary["latency_ms_by_outcome"]["fresh"]["count"] == 20
-    assert summary["latency_ms"]["max"] < 400.0
+    assert summary["latency_ms"]["max"] < 2_000.0
 
 
 async def test_latencies_are_split_by_what_came_of_the_request() -> None:

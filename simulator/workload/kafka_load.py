@@ -1,0 +1,247 @@
+"""Customers whose commands go straight onto the log: the same plan and personas as over HTTP, without a gateway.
+
+In:      purchases (a stream: it is read a moment ahead), a KafkaDoor, where to write the history.
+Out:     the history and the Tally that `load.Load` makes; here an attempt is one command, a retry another with the
+         same key.
+Units:   seconds of the monotonic clock; history instants in Unix milliseconds.
+Errors:  none: whatever the system does to a customer is an outcome. Our own door failing is raised.
+Source:  as load.Load, but tens of thousands of commands a second: no task and no future for each customer, one heap
+         of what is due next. The history is complete: an attempt is on file before its batch leaves.
+
+Bounded: CUSTOMERS_MAX at once, the others are counted as dropped; all else is in proportion.
+"""
+
+import asyncio
+import heapq
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import count, islice
+from typing import Any, Final
+
+import orjson
+from aiokafka import ConsumerRecord
+
+from events.partitioner import partition_of
+from simulator.workload.behaviour import Click, Outcome
+from simulator.workload.command_ids import CommandIds
+from simulator.workload.kafka_door import KafkaDoor, Letter
+from simulator.workload.kafka_errand import Attempt, Errand
+from simulator.workload.load import now_ms
+from simulator.workload.outcomes import outcome_of
+from simulator.workload.plan import Purchase
+from simulator.workload.rare_gc import rare_collection
+from simulator.workload.tally import Tally
+
+CUSTOMERS_MAX: Final = 100_000
+AHEAD: Final = 2_000  # purchases planned before they are due
+AHEAD_AT_ONCE: Final = 100
+TICK_S: Final = 0.001
+DEADLINE_MS: Final = 80_000  # a gateway's: the answer timeout of 20 s, and a minute
+
+RecordAll = Callable[[Sequence[Mapping[str, Any]]], None]
+
+
+class KafkaLoad:
+    """One run's customers, as `Load` is; `run` once."""
+
+    def __init__(self, seed: int, door: KafkaDoor, record_all: RecordAll, warm_up_s: float = 0.0) -> None:
+        self.tally = Tally(warm_up_s=warm_up_s)
+        self._seed = seed
+        self._door = door
+        self._record_all = record_all
+        self._ids = CommandIds()
+        self._lines: list[Mapping[str, Any]] = []
+        self._outgoing: list[tuple[int, Letter]] = []
+        self._waiting: dict[bytes, Attempt] = {}  # by command id
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._patience: defaultdict[float, deque[tuple[float, Attempt]]] = defaultdict(deque)  # each in its order
+        self._numbers = count()
+        self._present = 0
+        self._partitions: dict[str, int] = {}
+
+    async def run(self, purchases: Iterable[Purchase], grace_s: float, began: float | None = None) -> None:
+        """Returns when every customer has gone; who is still there `grace_s` after the last is sent away."""
+        stream = iter(purchases)
+        upcoming = deque(islice(stream, AHEAD))  # before the clock starts: planning takes its time
+        self.tally.began = time.monotonic() if began is None else began
+        watching = asyncio.create_task(self.tally.strain.watch())
+        self._door.open(self)
+        try:
+            with rare_collection():
+                await self._let_in(stream, upcoming)
+                give_up_at = time.monotonic() + grace_s
+                while self._present and time.monotonic() < give_up_at:
+                    await self._tick(None)
+        finally:
+            self._send_away()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            self.tally.latencies.finish()
+
+    async def _let_in(self, purchases: Iterator[Purchase], upcoming: deque[Purchase]) -> None:
+        while upcoming:
+            now = time.monotonic()
+            came = 0
+            while upcoming and (due := self.tally.began + upcoming[0].at_ms / 1_000.0) <= now:
+                self._arrive(upcoming.popleft(), due)
+                came += 1
+            if len(upcoming) < AHEAD:
+                upcoming.extend(islice(purchases, max(AHEAD_AT_ONCE, came)))
+            await self._tick(self.tally.began + upcoming[0].at_ms / 1_000.0 if upcoming else None)
+
+    async def _tick(self, next_arrival: float | None) -> None:
+        """What is due now, then out with it; then sleep until something is due."""
+        now = time.monotonic()
+        while self._due and self._due[0][0] <= now:
+            heapq.heappop(self._due)[2]()
+        for patience_ms, waiting in self._patience.items():
+            while waiting and waiting[0][0] <= now:
+                self._out_of_patience(waiting.popleft()[1], patience_ms)
+        self._flush()
+        if self._door.failed is not None:
+            raise self._door.failed
+        moments = [moment for moment in (next_arrival, self._due[0][0] if self._due else None) if moment is not None]
+        wait_s = min(moments, default=now + 0.05) - time.monotonic()
+        await asyncio.sleep(min(0.05, max(TICK_S, wait_s)))
+
+    def at(self, moment: float, act: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (moment, next(self._numbers), act))
+
+    def _flush(self) -> None:
+        """History first: an attempt is on file before it leaves."""
+        if self._lines:
+            lines, self._lines = self._lines, []
+            self._record_all(lines)
+        if self._outgoing:
+            outgoing, self._outgoing = self._outgoing, []
+            for where, letter in outgoing:
+                self._door.send(where, letter)
+
+    # -- customers -----------------------------------------------------------------------------------------
+
+    def _arrive(self, purchase: Purchase, due: float) -> None:
+        self.tally.planned += 1
+        if self._present >= CUSTOMERS_MAX:
+            self.tally.dropped += 1
+            return
+        self.tally.arrive(time.monotonic(), due)
+        self._present += 1
+        self._begin(purchase, 0, None, due)
+
+    def _begin(self, purchase: Purchase, number: int, charge_id: str | None, since: float) -> None:
+        """One step of a purchase; what it comes to is heard in `done`."""
+        errand = Errand(purchase, number, charge_id, self._seed, since)
+        self.tally.intents += 1
+        self._lines.append(errand.meant(now_ms()))
+        self._click(errand, errand.begin())
+
+    def _click(self, errand: Errand, turn: Sequence[Click]) -> None:
+        for place, click in enumerate(turn):
+            due = errand.turn_at + click.delay_ms / 1_000.0
+            if click.delay_ms <= 0:
+                self._attempt(errand, place, click, due)
+            else:
+                self.at(due, partial(self._attempt, errand, place, click, due))
+
+    def _attempt(self, errand: Errand, place: int, click: Click, due: float) -> None:
+        now, at = time.monotonic(), now_ms()
+        command_id = self._ids.mint(at)
+        value = {
+            "command_id": command_id,
+            "type": errand.step.operation,
+            "merchant_id": errand.purchase.merchant_id,
+            "idempotency_key": click.key,
+            "issued_at": at,
+            "deadline_at": at + DEADLINE_MS,
+            "payload": errand.payload,
+        }
+        letter = Letter(command_id.encode(), errand.purchase.merchant_id.encode(), orjson.dumps(value))
+        attempt = errand.attempt(place, letter, due)
+        self.tally.attempts += 1
+        self._lines.append(errand.invoked(attempt, click.key, at))
+        self._waiting[letter.command_id] = attempt
+        self._outgoing.append((self._partition(errand.purchase.merchant_id), letter))
+        leaves_ms = click.vanishes_after_ms
+        if leaves_ms is not None and leaves_ms < click.patience_ms:
+            attempt.abandons = True
+            self.at(now + leaves_ms / 1_000.0, partial(self._out_of_patience, attempt, leaves_ms))
+        else:
+            self._patience[click.patience_ms].append((now + click.patience_ms / 1_000.0, attempt))
+
+    def _partition(self, merchant_id: str) -> int:
+        where = self._partitions.get(merchant_id)
+        if where is None:
+            where = self._partitions[merchant_id] = partition_of(merchant_id.encode(), self._door.partitions)
+        return where
+
+    def _out_of_patience(self, attempt: Attempt, waited_ms: float) -> None:
+        if self._waiting.pop(attempt.letter.command_id, None) is None:
+            return
+        if attempt.abandons:
+            # The request has left the customer, as it has when a connection over HTTP is lost: it goes on alone.
+            self._end(attempt, {"kind": "info", "reason": "the customer's connection was lost"})
+        elif attempt.letter.sent_at is None:
+            attempt.letter.recalled = True
+            self._end(attempt, {"kind": "fail", "status": None, "reason": "the log took no command meanwhile"})
+        else:
+            self._end(attempt, {"kind": "info", "reason": f"no reply within {waited_ms:.0f} ms"})
+
+    # -- what the door tells -------------------------------------------------------------------------------
+
+    def delivered(self, replies: Sequence[ConsumerRecord]) -> None:
+        for record in replies:
+            attempt = self._waiting.pop(record.key, None)
+            if attempt is None:
+                continue  # another's, a repeated one, or too late
+            reply = orjson.loads(record.value)
+            told = {"status": reply["status"], "replayed": reply["replayed"], "body": reply["body"]}
+            self._end(attempt, {"kind": "ok", **told})
+        self._flush()
+
+    def lost(self, letters: Sequence[Letter], reason: str) -> None:
+        for letter in letters:
+            attempt = self._waiting.pop(letter.command_id, None)
+            if attempt is not None:
+                self._end(attempt, {"kind": "info", "reason": reason})
+        self._flush()
+
+    def _end(self, attempt: Attempt, end: dict[str, Any]) -> None:
+        """An attempt is over; when it was the last of its turn the customer goes on."""
+        now, errand = time.monotonic(), attempt.errand
+        self._lines.append(errand.ended(attempt, end, now_ms()))
+        self.tally.outcomes[end["kind"]] += 1
+        status = end.get("status")
+        if status is not None:
+            self.tally.statuses[status] += 1
+        replayed = bool(end.get("replayed"))
+        self.tally.replays += replayed
+        name = outcome_of(end["kind"], status, replayed=replayed, abandoned=attempt.abandons)
+        self.tally.attempt(now, name, attempt.due, attempt.letter.sent_at)
+        outcome = Outcome(end["kind"], status)
+        if outcome.settles and errand.answer is None:
+            errand.answer = (int(end["status"]), str(end["body"]))
+            self.tally.settle(now, errand.since)
+        turn = errand.heard(attempt, outcome, now)
+        if turn is not None:
+            self._click(errand, turn)
+        elif errand.over:
+            self._next(errand, now)
+
+    def _next(self, errand: Errand, now: float) -> None:
+        """The step after this one, once its pause is over; a customer who was declined goes home."""
+        number = errand.number + 1
+        charge_id = errand.charge_id_after()
+        if charge_id is None or number >= len(errand.purchase.steps):
+            self._present -= 1
+            return
+        since = now + errand.purchase.steps[number].pause_ms / 1_000.0
+        self.at(since, partial(self._begin, errand.purchase, number, charge_id, since))
+
+    def _send_away(self) -> None:
+        for attempt in self._waiting.values():
+            attempt.letter.recalled = True
+            self._lines.append(attempt.errand.ended(attempt, {"kind": "info", "reason": "the run ended"}, now_ms()))
+        self._waiting.clear()
+        self._flush()
