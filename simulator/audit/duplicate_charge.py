@@ -2,6 +2,7 @@
 
 Is:      a second charge, hold, capture, void, refund or whatever else for what the customer meant
          to do once. Cause client_retry: another command (the customer's retry) was executed too. Cause
+         new_key: so it was, and under another key: every key was honoured, the client used two. Cause
          rewind: the same command was executed again after offsets were moved back over it. Cause
          crash_redelivery: the same command was executed again otherwise.
 Is not:  a decline and then a success (only one did anything); a capture after its authorization (two intents);
@@ -25,7 +26,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
             continue
         executed = sorted(
             (event for event in events if event.executed),
-            key=lambda event: (event.timestamp, event.partition, event.offset),
+            key=_place,
         )
         seen = {executed[0].identity} if executed else set()
         for event in executed[1:]:
@@ -39,9 +40,10 @@ def _finding(evidence: Evidence, intent: str, first: Event, again: Event, same: 
         for event in (first, again)
         for command in evidence.commands_of.get(event.identity, ())
     }
-    cause = _cause(evidence, again) if same else "client_retry"
+    cause = _cause(evidence, again) if same else _retry(evidence, intent, again)
     how = {
         "client_retry": "a retry of the customer was executed as well",
+        "new_key": "the client asked again under another key, and each key was honoured",
         "crash_redelivery": "its command was executed again",
         "rewind": "its command was delivered again by a rewind and executed again",
     }[cause]
@@ -55,6 +57,10 @@ def _finding(evidence: Evidence, intent: str, first: Event, again: Event, same: 
     )
 
 
+def _place(event: Event) -> tuple[int, int, int]:
+    return event.timestamp, event.partition, event.offset
+
+
 def _cause(evidence: Evidence, event: Event) -> str:
     rewinds = evidence.clients.rewinds if evidence.clients else ()
     for command in evidence.commands_of.get(event.identity, ()):
@@ -62,3 +68,11 @@ def _cause(evidence: Evidence, event: Event) -> str:
             if rewind.redelivered(command.partition, command.offset) and event.timestamp >= rewind.since:
                 return "rewind"
     return "crash_redelivery"
+
+
+def _retry(evidence: Evidence, intent: str, again: Event) -> str:
+    """A new key if nothing of this intent was executed before under the key of this event."""
+    earlier = [event for event in evidence.events_of_intent[intent] if event.executed and _place(event) < _place(again)]
+    if again.idempotency_key is None or any(event.idempotency_key == again.idempotency_key for event in earlier):
+        return "client_retry"
+    return "new_key"

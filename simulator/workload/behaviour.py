@@ -9,36 +9,64 @@ Source:  Jepsen's split of generator and interpreter; its three-valued outcomes.
 """
 
 import uuid
-from collections.abc import Generator
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from random import Random
-from typing import Protocol
+from typing import Final
+
+TRIES_MAX: Final = 8
+
+
+class Resend(StrEnum):
+    """Who sends the very same bytes again, once and on a new connection, without the page's knowing."""
+
+    NOBODY = "nobody"
+    CLIENT = "client"  # a browser or OkHttp: a kept connection died before the answer began; to the same gateway
+    PROXY = "proxy"  # a reverse proxy: any connection that died before the answer began; to the next gateway
 
 
 @dataclass(frozen=True, slots=True)
 class Click:
     """One HTTP request: sent after `delay_ms`, waited for `patience_ms`.
 
-    With `vanishes_after_ms` the customer's connection is gone that long after the request was sent.
+    With `vanishes_after_ms` the customer's connection is gone that long after the request was sent. `add_amount`
+    is what the customer has added to the amount since (where the request has one): still one payment, of the
+    latest amount. With `if_unanswered` the click is not made once an answer has been shown.
     """
 
     key: str
     delay_ms: float = 0.0
     patience_ms: float = 4_000.0
     vanishes_after_ms: float | None = None
+    add_amount: int = 0
+    if_unanswered: bool = False
+    resend: Resend = Resend.NOBODY
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`ok`: an answer came. `fail`: it provably did not happen. `info`: nobody knows.
+    """`ok`: an answer came. `fail`: it provably did not happen. `info`: nobody knows. `none`: it was not clicked.
 
-    `come_back` says that the answer carried Retry-After: it decides nothing, and asks for the same request
-    later.
+    `status` is None when no answer came: nobody could be reached, the connection died, or, with `timed_out`, the
+    customer waited in vain. `retry_after_ms` is what the answer's Retry-After says: it decides nothing then, and
+    asks for the same request later.
     """
 
     kind: str
     status: int | None = None
-    come_back: bool = False
+    retry_after_ms: float | None = None
+    timed_out: bool = False
+
+    @property
+    def come_back(self) -> bool:
+        return self.retry_after_ms is not None
+
+    @property
+    def broken(self) -> bool:
+        """What client libraries call a network error: no answer, and not because the waiting ended."""
+        return self.kind in ("fail", "info") and self.status is None and not self.timed_out
 
     @property
     def settles(self) -> bool:
@@ -50,20 +78,57 @@ Turn = tuple[Click, ...]
 Visit = Generator[Turn, tuple[Outcome, ...], None]
 
 
-class Persona(Protocol):
-    """A kind of customer. `weight` is its share among all customers, relative to the others' weights."""
+class Expects(StrEnum):
+    """What a system that honours every key does for a kind of customer."""
+
+    CHARGED_ONCE = "charged once: asks under one key until an answer comes"
+    LEFT_IN_DOUBT = "charged once at most: gives up early, perhaps without knowing what became of the payment"
+    OVERCHARGED = "may be charged twice: the client sends one payment under several keys, and each is honoured"
+
+
+class Persona(ABC):
+    """A kind of customer. `weight` is its share among all customers, relative to the others' weights.
+
+    A weight of 0 is a kind that comes only when a scenario asks for it.
+    """
 
     name: str
-    weight: int
+    help: str  # one line
+    expects: Expects
+    weight: int = 0
 
+    @property
+    def is_bug(self) -> bool:
+        """Whether no server can protect this customer from the client."""
+        return self.expects is Expects.OVERCHARGED
+
+    @abstractmethod
     def visit(self, rng: Random) -> Visit:
         """Try to get one payment operation done; every choice comes from `rng`."""
-        ...
 
 
 def new_key(rng: Random) -> str:
     """A version 4 UUID, as browsers mint them, but from the seed."""
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+
+
+def minted(rng: Random, *, kept: bool) -> Iterator[str]:
+    """The key of each next request: one that was kept, or each time a new one."""
+    key = new_key(rng)
+    while True:
+        yield key
+        if not kept:
+            key = new_key(rng)
+
+
+def insist(rng: Random, keys: Iterator[str], like: Click, tries: int = TRIES_MAX) -> Visit:
+    """Ask like this, under the next key, until an answer settles it or `tries` are over; back off in between."""
+    delay_ms = like.delay_ms
+    for attempt in range(1, tries + 1):
+        (outcome,) = yield (replace(like, key=next(keys), delay_ms=delay_ms),)
+        if outcome.settles:
+            return
+        delay_ms = backoff_ms(rng, attempt)
 
 
 def backoff_ms(rng: Random, attempt: int, first_ms: float = 250.0, most_ms: float = 2_000.0) -> float:

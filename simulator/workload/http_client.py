@@ -35,13 +35,26 @@ class NotSentError(Exception):
 class OutcomeUnknownError(Exception):
     """The request left at `sent_at` and nobody can say what became of it.
 
-    `abandoned`: because the customer went away as planned, whatever the system did.
+    `abandoned`: because the customer went away as planned, whatever the system did. `timed_out`: because the
+    patience ended. `unheard`: not a byte of an answer had come. `kept`: the connection had been used before.
     """
 
-    def __init__(self, reason: str, sent_at: float, *, abandoned: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        sent_at: float,
+        *,
+        abandoned: bool = False,
+        timed_out: bool = False,
+        unheard: bool = True,
+        kept: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.sent_at = sent_at
         self.abandoned = abandoned
+        self.timed_out = timed_out
+        self.unheard = unheard
+        self.kept = kept
 
 
 @dataclass(slots=True)
@@ -66,6 +79,7 @@ class _Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._waiting: asyncio.Future[Answer] | None = None
         self._sent_at = 0.0
+        self._heard = False  # a byte since the last request
 
     # -- the customer's side -------------------------------------------------------------------------------
 
@@ -78,8 +92,9 @@ class _Connection(asyncio.Protocol):
         wait_ms = vanishes_after_ms if abandoned and vanishes_after_ms is not None else patience_ms
         reason = "the customer's connection was lost" if abandoned else f"no answer within {patience_ms:.0f} ms"
         self._sent_at = time.monotonic()
+        self._heard = False
         self._transport.write(request)
-        timer = loop.call_later(wait_ms / 1_000.0, self._give_up, reason, abandoned)
+        timer = loop.call_later(wait_ms / 1_000.0, self._give_up, reason, abandoned, not abandoned)
         try:
             return await self._waiting
         except BaseException:
@@ -102,9 +117,17 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _give_up(self, reason: str, abandoned: bool = False) -> None:
+    def _give_up(self, reason: str, abandoned: bool = False, timed_out: bool = False) -> None:
         if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(OutcomeUnknownError(reason, self._sent_at, abandoned=abandoned))
+            unknown = OutcomeUnknownError(
+                reason,
+                self._sent_at,
+                abandoned=abandoned,
+                timed_out=timed_out,
+                unheard=not self._heard,
+                kept=self.idle_since > 0.0,
+            )
+            self._waiting.set_exception(unknown)
 
     # -- the network's side --------------------------------------------------------------------------------
 
@@ -115,6 +138,7 @@ class _Connection(asyncio.Protocol):
         if self._waiting is None:
             self.reset()  # an answer to nothing that was asked
             return
+        self._heard = True
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -170,7 +194,9 @@ class HttpClient:
         *,
         patience_ms: float,
         vanishes_after_ms: float | None = None,
+        fresh: bool = False,
     ) -> Answer:
+        """With `fresh`, on a new connection."""
         lines = [
             f"{method} {path} HTTP/1.1",
             f"Host: {self.host}:{self.port}",
@@ -178,7 +204,7 @@ class HttpClient:
         ]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         request = "\r\n".join([*lines, "", ""]).encode() + body
-        connection = self._pooled() or await self._connect()
+        connection = (None if fresh else self._pooled()) or await self._connect()
         answer = await connection.ask(request, patience_ms, vanishes_after_ms)
         self._keep(connection, answer)
         return answer

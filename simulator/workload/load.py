@@ -23,7 +23,7 @@ import orjson
 
 from events.operations import OPERATIONS
 from simulator.seeded import seeded
-from simulator.workload.behaviour import Click, Outcome
+from simulator.workload.behaviour import Click, Outcome, Resend
 from simulator.workload.http_client import Answer, HttpClient, NotSentError, OutcomeUnknownError
 from simulator.workload.outcomes import outcome_of
 from simulator.workload.personas import BY_NAME
@@ -33,6 +33,7 @@ from simulator.workload.tally import Tally
 
 CUSTOMERS_MAX = 2_000
 BEHIND_IN_A_ROW_MAX = 16  # customers let in at once when we are late, before answers are looked at again
+AMOUNT_MAX = 999_999_999_999  # of a request
 Record = Callable[[dict[str, Any]], None]
 
 _PATHS = {operation.name: operation.path for operation in OPERATIONS}
@@ -150,6 +151,7 @@ class Load:
         """One HTTP request, planned for `due`, and its two lines of history."""
         door = rng.choice(self._doors)
         head = {"intent": errand.step.intent, "attempt": attempt}
+        payload, body = errand.asking(click)
         self._record(
             {
                 "kind": "invoke",
@@ -158,34 +160,23 @@ class Load:
                 "merchant_id": errand.merchant_id,
                 "idempotency_key": click.key,
                 "operation": errand.step.operation,
-                "payload": errand.payload,
+                "payload": payload,
                 "gateway": door.name,
             }
         )
         self.tally.attempts += 1
         answer: Answer | None = None
         sent_at: float | None = None
-        abandoned = False
+        abandoned = timed_out = False
         end: dict[str, Any]
         try:
-            answer = await door.client.request(
-                "POST",
-                errand.path,
-                {
-                    "Authorization": f"Bearer {self._api_keys[errand.merchant_id]}",
-                    "Idempotency-Key": f'"{click.key}"',
-                    "Content-Type": "application/json",
-                },
-                errand.body,
-                patience_ms=click.patience_ms,
-                vanishes_after_ms=click.vanishes_after_ms,
-            )
+            answer = await self._send(errand, click, body, door, head)
             end, sent_at = _ending(answer), answer.sent_at
         except NotSentError as refused:
             end = {"kind": "fail", "status": None, "reason": str(refused)}
         except OutcomeUnknownError as unknown:
             end = {"kind": "info", "reason": str(unknown)}
-            sent_at, abandoned = unknown.sent_at, unknown.abandoned
+            sent_at, abandoned, timed_out = unknown.sent_at, unknown.abandoned, unknown.timed_out
         except asyncio.CancelledError:
             self._record({"kind": "info", **head, "at": now_ms(), "reason": "the run ended"})
             raise
@@ -193,8 +184,35 @@ class Load:
         outcome = outcome_of(end["kind"], end.get("status"), replayed=bool(end.get("replayed")), abandoned=abandoned)
         self.tally.attempt(time.monotonic(), outcome, due, sent_at)
         self._count(end)
-        come_back = answer is not None and "retry-after" in answer.headers
-        return Outcome(end["kind"], end.get("status"), come_back), answer
+        return Outcome(end["kind"], end.get("status"), _retry_after_ms(answer), timed_out), answer
+
+    async def _send(self, errand: "_Errand", click: Click, body: bytes, door: Door, head: Mapping[str, Any]) -> Answer:
+        """The request, once more if its connection died and somebody resends silently."""
+        headers = {
+            "Authorization": f"Bearer {self._api_keys[errand.merchant_id]}",
+            "Idempotency-Key": f'"{click.key}"',
+            "Content-Type": "application/json",
+        }
+        try:
+            return await door.client.request(
+                "POST",
+                errand.path,
+                headers,
+                body,
+                patience_ms=click.patience_ms,
+                vanishes_after_ms=click.vanishes_after_ms,
+            )
+        except OutcomeUnknownError as unknown:
+            if not _resends(click.resend, unknown):
+                raise
+            if click.resend is Resend.PROXY:
+                door = self._doors[(self._doors.index(door) + 1) % len(self._doors)]
+            self._record({"kind": "resend", **head, "at": now_ms(), "gateway": door.name})
+            left_ms = max(1.0, click.patience_ms - (time.monotonic() - unknown.sent_at) * 1_000.0)
+            try:
+                return await door.client.request("POST", errand.path, headers, body, patience_ms=left_ms, fresh=True)
+            except NotSentError:
+                raise unknown from None  # the first one had left all the same
 
     def _count(self, end: Mapping[str, Any]) -> None:
         self.tally.outcomes[end["kind"]] += 1
@@ -233,6 +251,13 @@ class _Errand:
         self._attempts = 0
         self._answer: Answer | None = None  # the first that settled it
 
+    def asking(self, click: Click) -> tuple[dict[str, Any], bytes]:
+        """What this click asks for, with the charge and as it goes over the wire: the amount may have changed."""
+        if not click.add_amount or "amount" not in self.step.payload:
+            return self.payload, self.body
+        amount = min(AMOUNT_MAX, self.step.payload["amount"] + click.add_amount)
+        return {**self.payload, "amount": amount}, orjson.dumps({**self.step.payload, "amount": amount})
+
     async def run(self) -> Answer | None:
         rng = customer_rng(self.load.seed, self.step.intent)
         # Apart, so that a persona's choices do not depend on how many gateways there are.
@@ -251,6 +276,8 @@ class _Errand:
     async def _click(self, click: Click, doors: Random) -> Outcome:
         due = self._turn_at + click.delay_ms / 1_000.0
         await asyncio.sleep(max(0.0, due - time.monotonic()))
+        if click.if_unanswered and self._answer is not None:
+            return Outcome("none")
         self._attempts += 1
         outcome, answer = await self.load.click(self, self._attempts, click, doors, due)
         if outcome.settles and self._answer is None:
@@ -271,6 +298,19 @@ def _ending(answer: Answer) -> dict[str, Any]:
     if answer.status == 504:
         return {"kind": "info", "status": 504, "reason": "the gateway had no answer in time"}
     return {"kind": "ok", **told}
+
+
+def _resends(by: Resend, unknown: OutcomeUnknownError) -> bool:
+    """Whether the connection died under the request, and `by` sends the same bytes on another then."""
+    died = unknown.unheard and not unknown.abandoned and not unknown.timed_out
+    return died and (by is Resend.PROXY or (by is Resend.CLIENT and unknown.kept))
+
+
+def _retry_after_ms(answer: Answer | None) -> float | None:
+    text = None if answer is None else answer.headers.get("retry-after")
+    if text is None:
+        return None
+    return int(text) * 1_000.0 if text.isdecimal() else 0.0
 
 
 def _charge_id(answer: Answer) -> str | None:

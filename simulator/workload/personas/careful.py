@@ -1,19 +1,21 @@
 """The careful customer: one key for one intent, kept through every retry.
 
-Copies stripe-python: the key is minted once, before the first attempt, and sent again unchanged after a
-reset, a time-out, a 409, a 429 or a 5xx, with a jittered backoff that doubles. Gives up, not knowing, after
-eight attempts.
+What a client should do, as stripe-python does it but with more patience (the library itself is `stripe_python`):
+the key is minted once, before the first attempt, and sent again unchanged after a reset, a time-out, a 5xx or an
+answer with Retry-After, with a jittered backoff that doubles. Gives up, not knowing, after eight attempts.
 """
 
 from random import Random
 
-from simulator.workload.behaviour import Click, Visit, backoff_ms, new_key
+from simulator.workload.behaviour import Click, Expects, Persona, Visit, backoff_ms, new_key
 
 ATTEMPTS_MAX = 8
 
 
-class Careful:
+class Careful(Persona):
     name = "careful"
+    help = "one key for one payment, kept through every retry, with a jittered backoff"
+    expects = Expects.CHARGED_ONCE
     weight = 60
 
     def visit(self, rng: Random) -> Visit:

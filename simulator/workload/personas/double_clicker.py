@@ -7,13 +7,15 @@ them brought an answer the customer presses once more, as often as the careful o
 
 from random import Random
 
-from simulator.workload.behaviour import Click, Visit, backoff_ms, new_key
+from simulator.workload.behaviour import Click, Expects, Persona, Visit, backoff_ms, new_key
 
 ATTEMPTS_MAX = 8
 
 
-class DoubleClicker:
+class DoubleClicker(Persona):
     name = "double_clicker"
+    help = "presses the button two or three times before the page has answered"
+    expects = Expects.CHARGED_ONCE
     weight = 20
 
     def visit(self, rng: Random) -> Visit:

@@ -7,13 +7,15 @@ is back the same key goes out again; one in three such customers loses the conne
 
 from random import Random
 
-from simulator.workload.behaviour import Click, Visit, backoff_ms, new_key
+from simulator.workload.behaviour import Click, Expects, Persona, Visit, backoff_ms, new_key
 
 ATTEMPTS_MAX = 8
 
 
-class LostConnection:
+class LostConnection(Persona):
     name = "lost_connection"
+    help = "loses the connection after sending, and comes back with the saved key"
+    expects = Expects.CHARGED_ONCE
     weight = 20
 
     def visit(self, rng: Random) -> Visit:
