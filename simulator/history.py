@@ -1,6 +1,6 @@
 """history.jsonl: what the customers and the vandals of a run saw, one JSON object a line, append-only.
 
-In:      dictionaries with `kind` run, intent, invoke, ok, fail, info or fault (CONTRACT's operations; `at` in
+In:      dictionaries with `kind` run, intent, invoke, ok, fail, info, resend or fault (CONTRACT's operations; `at` in
          Unix ms).
 Out:     the same dictionaries, in the order they were written.
 Errors:  InvalidHistory, one sentence with the line, when a file is no history. A last line cut off in the
@@ -21,7 +21,7 @@ import orjson
 
 from simulator.failure import UsageFailure
 
-KINDS: Final = frozenset({"run", "intent", "invoke", "ok", "fail", "info", "fault"})
+KINDS: Final = frozenset({"run", "intent", "invoke", "ok", "fail", "info", "resend", "fault"})
 
 
 class InvalidHistory(UsageFailure):

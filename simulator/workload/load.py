@@ -1,7 +1,7 @@
 """Let the planned customers in at their planned instants, and write down everything they do and see.
 
 In:      purchases (plan), gateways, API keys, where to write the history.
-Out:     history lines intent, invoke, ok, fail, info; a Tally.
+Out:     history lines intent, invoke, ok, fail, info, resend; a Tally.
 Units:   planned instants in milliseconds from the start; history instants in Unix milliseconds.
 Errors:  none: whatever the system does to a customer is an outcome.
 Source:  open loop: nobody waits for anybody else's answer (k6's arrival rate, wrk2). Bounded all the same: a

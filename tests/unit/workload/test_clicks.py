@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from simulator.history import KINDS
 from simulator.workload.behaviour import Click, Expects, Outcome, Persona, Resend, Visit
 from simulator.workload.load import Door, Load
 from simulator.workload.personas import BY_NAME
@@ -90,6 +91,7 @@ async def visit(
 
 
 def kinds(history: list[dict[str, Any]]) -> list[str]:
+    assert {line["kind"] for line in history} <= KINDS
     return [line["kind"] for line in history]
 
 
