@@ -14,9 +14,10 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 TRIES_MAX: Final = 8
+AMOUNT_MAX: Final = 999_999_999_999  # of a request
 
 
 class Resend(StrEnum):
@@ -33,7 +34,8 @@ class Click:
 
     With `vanishes_after_ms` the customer's connection is gone that long after the request was sent. `add_amount`
     is what the customer has added to the amount since (where the request has one): still one payment, of the
-    latest amount. With `if_unanswered` the click is not made once an answer has been shown.
+    latest amount. With `if_unanswered` the click is not made once an answer has been shown. There are few values of
+    `patience_ms`: a load process has one queue for each.
     """
 
     key: str
@@ -43,6 +45,12 @@ class Click:
     add_amount: int = 0
     if_unanswered: bool = False
     resend: Resend = Resend.NOBODY
+
+    def changed(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """The request as this click makes it."""
+        if not self.add_amount or "amount" not in payload:
+            return payload
+        return {**payload, "amount": min(AMOUNT_MAX, payload["amount"] + self.add_amount)}
 
 
 @dataclass(frozen=True, slots=True)

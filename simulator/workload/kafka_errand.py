@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from simulator.workload.behaviour import Outcome, Turn
+from simulator.workload.behaviour import Click, Outcome, Turn
 from simulator.workload.kafka_door import Letter
 from simulator.workload.personas import BY_NAME
 from simulator.workload.plan import Purchase, customer_rng
@@ -32,17 +32,17 @@ class Attempt:
 
 class Errand:
     __slots__ = (
-        "_attempts", "_outcomes", "_script", "answer", "charge_id", "number", "open", "over", "payload", "purchase",
-        "since", "step", "turn_at",
+        "_asked", "_attempts", "_outcomes", "_script", "answer", "charge_id", "number", "open", "over", "payload",
+        "purchase", "since", "step", "turn_at",
     )  # fmt: skip
 
     def __init__(self, purchase: Purchase, number: int, charge_id: str | None, seed: int, since: float) -> None:
         self.purchase = purchase
         self.number = number
         self.step = purchase.steps[number]
-        payload = self.step.payload if charge_id is None else {**self.step.payload, "charge_id": charge_id}
+        self._asked = self.step.payload if charge_id is None else {**self.step.payload, "charge_id": charge_id}
         self.charge_id = charge_id
-        self.payload = orjson.Fragment(orjson.dumps(payload))  # encoded once; three lines and commands carry it
+        self.payload = orjson.Fragment(orjson.dumps(self._asked))  # encoded once; three lines and commands carry it
         self.since = since
         self.turn_at = since
         self.answer: tuple[int, str] | None = None  # the first that settled it
@@ -50,6 +50,10 @@ class Errand:
         self._script = BY_NAME[purchase.persona].visit(customer_rng(seed, self.step.intent))
         self._attempts = 0
         self._outcomes: list[Outcome | None] = []
+
+    def asking(self, click: Click) -> orjson.Fragment:
+        """What this click asks for: the amount may have changed."""
+        return orjson.Fragment(orjson.dumps(click.changed(self._asked))) if click.add_amount else self.payload
 
     def begin(self) -> Turn:
         return self._turn(next(self._script))
@@ -59,9 +63,9 @@ class Errand:
         self._attempts += 1
         return Attempt(self, self._attempts, place, letter, due)
 
-    def heard(self, attempt: Attempt, outcome: Outcome, now: float) -> Turn | None:
+    def heard(self, place: int, outcome: Outcome, now: float) -> Turn | None:
         """What became of one click; the next turn when it was the last that was missing, if there is one."""
-        self._outcomes[attempt.place] = outcome
+        self._outcomes[place] = outcome
         outcomes = [known for known in self._outcomes if known is not None]
         if len(outcomes) < len(self._outcomes):
             return None
@@ -101,7 +105,7 @@ class Errand:
             "persona": self.purchase.persona,
         }
 
-    def invoked(self, attempt: Attempt, key: str, at: int) -> Mapping[str, Any]:
+    def invoked(self, attempt: Attempt, key: str, payload: orjson.Fragment, at: int) -> Mapping[str, Any]:
         return {
             "kind": "invoke",
             "intent": self.step.intent,
@@ -110,7 +114,7 @@ class Errand:
             "merchant_id": self.purchase.merchant_id,
             "idempotency_key": key,
             "operation": self.step.operation,
-            "payload": self.payload,
+            "payload": payload,
             "gateway": None,
             "command_id": attempt.letter.command_id.decode(),
         }

@@ -147,6 +147,10 @@ class KafkaLoad:
 
     def _attempt(self, errand: Errand, place: int, click: Click, due: float) -> None:
         now, at = time.monotonic(), now_ms()
+        if click.if_unanswered and errand.answer is not None:
+            self._go_on(errand, place, Outcome("none"), now)
+            return
+        payload = errand.asking(click)
         command_id = self._ids.mint(at)
         value = {
             "command_id": command_id,
@@ -155,12 +159,12 @@ class KafkaLoad:
             "idempotency_key": click.key,
             "issued_at": at,
             "deadline_at": at + DEADLINE_MS,
-            "payload": errand.payload,
+            "payload": payload,
         }
         letter = Letter(command_id.encode(), errand.purchase.merchant_id.encode(), orjson.dumps(value))
         attempt = errand.attempt(place, letter, due)
         self.tally.attempts += 1
-        self._lines.append(errand.invoked(attempt, click.key, at))
+        self._lines.append(errand.invoked(attempt, click.key, payload, at))
         self._waiting[letter.command_id] = attempt
         self._outgoing.append((self._partition(errand.purchase.merchant_id), letter))
         leaves_ms = click.vanishes_after_ms
@@ -184,9 +188,11 @@ class KafkaLoad:
             self._end(attempt, {"kind": "info", "reason": "the customer's connection was lost"})
         elif attempt.letter.sent_at is None:
             attempt.letter.recalled = True
-            self._end(attempt, {"kind": "fail", "status": None, "reason": "the log took no command meanwhile"})
+            self._end(
+                attempt, {"kind": "fail", "status": None, "reason": "the log took no command meanwhile"}, timed_out=True
+            )
         else:
-            self._end(attempt, {"kind": "info", "reason": f"no reply within {waited_ms:.0f} ms"})
+            self._end(attempt, {"kind": "info", "reason": f"no reply within {waited_ms:.0f} ms"}, timed_out=True)
 
     # -- what the door tells -------------------------------------------------------------------------------
 
@@ -207,7 +213,7 @@ class KafkaLoad:
                 self._end(attempt, {"kind": "info", "reason": reason})
         self._flush()
 
-    def _end(self, attempt: Attempt, end: dict[str, Any]) -> None:
+    def _end(self, attempt: Attempt, end: dict[str, Any], *, timed_out: bool = False) -> None:
         """An attempt is over; when it was the last of its turn the customer goes on."""
         now, errand = time.monotonic(), attempt.errand
         self._lines.append(errand.ended(attempt, end, now_ms()))
@@ -219,11 +225,14 @@ class KafkaLoad:
         self.tally.replays += replayed
         name = outcome_of(end["kind"], status, replayed=replayed, abandoned=attempt.abandons)
         self.tally.attempt(now, name, attempt.due, attempt.letter.sent_at)
-        outcome = Outcome(end["kind"], status)
+        outcome = Outcome(end["kind"], status, timed_out=timed_out)
         if outcome.settles and errand.answer is None:
             errand.answer = (int(end["status"]), str(end["body"]))
             self.tally.settle(now, errand.since)
-        turn = errand.heard(attempt, outcome, now)
+        self._go_on(errand, attempt.place, outcome, now)
+
+    def _go_on(self, errand: Errand, place: int, outcome: Outcome, now: float) -> None:
+        turn = errand.heard(place, outcome, now)
         if turn is not None:
             self._click(errand, turn)
         elif errand.over:

@@ -63,7 +63,7 @@ class RefresherResent(_Refresher):
 
     def visit(self, rng: Random) -> Visit:
         keys = minted(rng, kept=self.key_kept)
-        (outcome,) = yield (Click(next(keys), patience_ms=rng.uniform(300.0, 2_000.0)),)
+        (outcome,) = yield (Click(next(keys), patience_ms=rng.choice((300.0, 800.0, 2_000.0))),)
         for _ in range(rng.choice((1, 1, 2))):
             (outcome,) = yield (Click(next(keys), delay_ms=rng.uniform(200.0, 1_500.0)),)
         if not outcome.settles:

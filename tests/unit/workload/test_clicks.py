@@ -11,6 +11,7 @@ import pytest
 
 from simulator.history import KINDS
 from simulator.workload.behaviour import Click, Expects, Outcome, Persona, Resend, Visit
+from simulator.workload.kafka_errand import Errand
 from simulator.workload.load import Door, Load
 from simulator.workload.personas import BY_NAME
 from simulator.workload.plan import Purchase, Step
@@ -173,3 +174,12 @@ def test_an_unreachable_gateway_is_a_broken_connection() -> None:
     assert not any(
         outcome.broken for outcome in (Outcome("info", timed_out=True), Outcome("info", 504), Outcome("none"))
     )
+
+
+def test_a_customer_on_the_log_asks_for_the_changed_amount_too() -> None:
+    """The command has the new amount and the charge it is about; an unchanged click shares what is encoded once."""
+    step = Step("i-1-capture", "charge.capture", {"amount": 100}, 0.0)
+    errand = Errand(Purchase(0.0, 1, "shop", "careful", step, ()), 0, "ch_1", 1, 0.0)
+    assert errand.asking(Click("k")) is errand.payload
+    changed = orjson.dumps(errand.asking(Click("k", add_amount=25)))
+    assert orjson.loads(changed) == {"amount": 125, "charge_id": "ch_1"}
