@@ -1,21 +1,39 @@
 """Named bugs on a switch (`--break NAME`), each with the anomaly it must produce.
 
 They are the classroom, and the auditor's mutation test: a bug the auditor does not convict is a bug of the auditor.
+A new one is a line here, a file in the folder `broken` of its service, and a row in tests/faults/test_convictions.py;
+what each of them is, and how to see it, is told in docs/breaks.md.
 """
 
+import difflib
 from typing import Final
 
+from events.options import InvalidOption
+
 BREAKS: Final[dict[str, str]] = {
-    # the processor
+    # the processor: deciding
     "no-fingerprint": "key_conflict_accepted",  # the same key with another request gets the first answer
     "lru-keys": "duplicate_charge",  # only the newest keys are remembered
-    "offset-before-work": "lost_charge",  # offsets are committed before the charge is
-    "trust-group-offset": "late_reexecution",  # the group's offset decides what is new, not the position
     "recompute-answer": "answer_mismatch",  # a replay is answered from today's state, not from the record
-    "key-outside-transaction": "torn_transaction",  # the key record is appended by another producer
     "invent-charge": "phantom_charge",  # now and then a charge that no command asked for
     "swallow-reply": "unanswered",  # now and then a command gets no reply
+    "trust-group-offset": "late_reexecution",  # the group's offset decides what is new, not the position
+    # the processor: order, and what a Kafka transaction holds
+    "offset-before-work": "lost_charge",  # offsets are committed before the charge is
+    "key-outside-transaction": "torn_transaction",  # the key record is appended by another producer
     # the ledger
     "skip-posting": "ledger_drift",  # a balance misses a posting
     "unbalanced-entry": "ledger_imbalance",  # an entry's postings do not add up to zero
 }
+
+
+def bugs_named(text: str) -> tuple[str, ...]:
+    """The bugs of a comma-separated list; raises InvalidOption, one sentence with the nearest name, for another."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in BREAKS:
+            near = difflib.get_close_matches(name, BREAKS, n=1, cutoff=0.0)[0]
+            raise InvalidOption(
+                f"{name!r} is not a bug that can be switched on; did you mean {near}? There are {', '.join(BREAKS)}."
+            )
+    return names

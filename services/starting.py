@@ -11,9 +11,10 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from events.breaks import bugs_named
 from events.options import ENVIRONMENT_PREFIX, InvalidOption
 from events.options import namespace as checked_namespace
 
@@ -30,6 +31,12 @@ class ServiceSettings(BaseSettings):
     namespace: Annotated[str, BeforeValidator(checked_namespace)] = "payments"
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 4
     dir: Path = Path(".payonce")
+    breaks: Annotated[frozenset[str], NoDecode, Field(validation_alias="PAYONCE_BREAK")] = frozenset()
+
+    @field_validator("breaks", mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        return frozenset(bugs_named(value)) if isinstance(value, str) else value
 
     @property
     def kafka_properties(self) -> str | None:

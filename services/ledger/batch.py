@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from services.kafka.port import Record, TopicPartition
-from services.ledger.domain import Balance, effect, postings
+from services.ledger.domain import Balance, Book, effect, faithfully, postings
 from services.ledger.records import (
     Event,
     ExpiredKey,
@@ -23,7 +23,6 @@ from services.ledger.records import (
     read_command,
     read_key_record,
 )
-from services.ledger.sabotage import Sabotage
 
 Row = dict[str, Any]
 
@@ -43,7 +42,7 @@ class Skipped(NamedTuple):
 class Batch:
     """Rows by table; `balances` holds changes, everything else holds values."""
 
-    def __init__(self, partitions: int, sabotage: Sabotage) -> None:
+    def __init__(self, partitions: int, book: Book = faithfully) -> None:
         self.records = 0
         self.entries: list[Row] = []
         self.postings: list[Row] = []
@@ -55,7 +54,7 @@ class Batch:
         self.processors: dict[int, Row] = {}
         self.skipped: list[Skipped] = []
         self._partitions = partitions
-        self._sabotage = sabotage
+        self._book = book
 
     def add(self, kind: str, where: TopicPartition, records: Sequence[Record]) -> None:
         """Fold the records of one partition; `kind` is the topic's short name."""
@@ -97,7 +96,7 @@ class Batch:
     def _charge_event(self, partition: int, record: Record) -> None:
         event = read_charge_event(record)
         lines = postings(event.type, event.amount, event.authorized_amount)
-        written, counted = self._sabotage(lines)
+        written, counted = self._book(lines)
         self.entries.append(_entry_row(partition, event))
         for line, (account, amount) in enumerate(written):
             self.postings.append(

@@ -10,7 +10,7 @@ Source:  CONTRACT, "Event types"; which accounts an event moves stands in `event
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from events.charge_events import BY_NAME
@@ -24,6 +24,10 @@ class UnknownEvent(ValueError):
 class Posting(NamedTuple):
     account: str
     amount: int
+
+
+Lines = tuple[Posting, ...]
+Book = Callable[[Lines], tuple[Lines, Lines]]  # an entry's postings to those to write, and those to count in balances
 
 
 class Balance(NamedTuple):
@@ -53,6 +57,10 @@ def postings(event_type: str, amount: int, authorized_amount: int) -> tuple[Post
         moved = authorized_amount if of is Of.CHARGE else amount
         lines += (Posting(debit, moved), Posting(credit, -moved))
     return tuple(lines)
+
+
+def faithfully(lines: Lines) -> tuple[Lines, Lines]:
+    return lines, lines
 
 
 def effect(lines: Iterable[Posting]) -> Balance:

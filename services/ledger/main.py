@@ -9,6 +9,7 @@ import asyncio
 import os
 import socket
 import sys
+from typing import Final
 
 import structlog
 import uvloop
@@ -26,8 +27,11 @@ from services.ledger.metrics import Metrics
 from services.ledger.projector import Options, Projector
 from services.ledger.settings import Settings
 from services.ledger.store import Moved, Refused, Store, StoreLost
+from services.named_bugs import switched_on
 from services.readmodel.engine import database_url
 from services.starting import address_of, listening_socket, unless_stopped, wrong_setting
+
+BROKEN: Final = "services.ledger.broken"
 
 log = structlog.get_logger()
 
@@ -59,7 +63,7 @@ async def _serve(settings: Settings, to: KafkaConnection, listener: socket.socke
         if kafka is None:
             return
         store = Store(settings.database_url, settings.namespace)
-        options = Options(settings.namespace, settings.partitions, settings.breaks)
+        options = switched_on(BROKEN, settings.breaks, Options(settings.namespace, settings.partitions))
         projectors.append(Projector(kafka, store, metrics, options))
         try:
             await projectors[0].run(stopped, on_ready=lambda: _say_ready(settings, listener))

@@ -22,8 +22,8 @@ from events.topics import ledger_group, topic_name
 from services.kafka.errors import Indefinite, KafkaFailure, Retriable
 from services.kafka.port import Log, Reader, Record, TopicPartition
 from services.ledger.batch import READ, Batch, Skipped
+from services.ledger.domain import Book, faithfully
 from services.ledger.metrics import Metrics
-from services.ledger.sabotage import Sabotage
 from services.ledger.store import LogState, Moved, Positions, Store, StoreLost
 
 # A payment is four records that arrive one after another; a database transaction costs as much for one as for many.
@@ -46,7 +46,8 @@ log = structlog.get_logger()
 class Options(NamedTuple):
     namespace: str
     partitions: int
-    sabotage: frozenset[str] = frozenset()
+    book: Book = faithfully
+    committed: bool = True  # read nothing else
     patience_ms: int = 60_000
 
 
@@ -60,7 +61,6 @@ class Projector:
         self._partitions = [
             TopicPartition(topic, number) for topic in self._kinds for number in range(options.partitions)
         ]
-        self._sabotage = Sabotage(options.sabotage)
         self._positions: Positions = {}  # as the database holds them
         self._topic_ids: Mapping[str, str] = {}
         self._next_check = 0.0
@@ -71,7 +71,7 @@ class Projector:
     async def run(self, stopped: asyncio.Event, on_ready: Callable[[], None] = lambda: None) -> None:
         """Until `stopped`; the batch in hand is finished first."""
         trouble = _Trouble(self._options.patience_ms)
-        reader = await self._kafka.reader(committed=True)
+        reader = await self._kafka.reader(committed=self._options.committed)
         try:
             while not stopped.is_set():
                 try:
@@ -180,7 +180,7 @@ class Projector:
         self._store.apply(self._fold({}), at, end)
 
     def _fold(self, fetched: Fetched) -> Batch:
-        batch = Batch(self._options.partitions, self._sabotage)
+        batch = Batch(self._options.partitions, self._options.book)
         for where, records in fetched.items():
             batch.add(self._kinds[where.topic], where, records)
         return batch

@@ -7,13 +7,11 @@ Source:  CONTRACT, "The command line".
 
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 from pydantic_settings import NoDecode
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from events.breaks import BREAKS
 from events.options import InvalidOption, host_and_port
-from services.ledger.sabotage import BREAKS as OUR_BREAKS
 from services.readmodel.engine import database_url
 from services.starting import ServiceSettings
 
@@ -21,7 +19,6 @@ from services.starting import ServiceSettings
 class Settings(ServiceSettings):
     listen: Annotated[tuple[str, int] | None, NoDecode] = None  # health and metrics; nobody listens without it
     ledger_url: str | None = None
-    breaks: Annotated[frozenset[str], NoDecode, Field(validation_alias="PAYONCE_BREAK")] = frozenset()
 
     @field_validator("listen", mode="before")
     @classmethod
@@ -38,16 +35,6 @@ class Settings(ServiceSettings):
         if name not in ("sqlite", "postgresql"):
             raise InvalidOption("The ledger's URL must begin with sqlite:/// or postgresql://.")
         return value
-
-    @field_validator("breaks", mode="before")
-    @classmethod
-    def _known(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        names = frozenset(name.strip() for name in value.split(",") if name.strip())
-        for name in sorted(names - BREAKS.keys()):
-            raise InvalidOption(f"{name!r} is not a bug that can be switched on; known are {', '.join(BREAKS)}.")
-        return names & frozenset(OUR_BREAKS)
 
     @property
     def database_url(self) -> str:

@@ -86,7 +86,7 @@ class Batch:
 
 
 def rules_for(terms: Terms, partition: int) -> Rules:
-    return Rules(terms.namespace, partition, terms.partitions, terms.window_ms, terms.guarantee, terms.bugs)
+    return Rules(terms.namespace, partition, terms.partitions, terms.window_ms, terms.guarantee, terms.turn)
 
 
 class Known:

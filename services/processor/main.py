@@ -21,10 +21,12 @@ from events.options import InvalidOption, refuse_unknown_environment
 from services import logs
 from services.kafka.errors import Fenced, KafkaFailure, Unfit
 from services.kafka.kafka_log import KafkaLog
+from services.named_bugs import switched_on
 from services.processor.app import make_app
 from services.processor.identity import Identity, IdentityTaken
 from services.processor.lag import watch_lag
 from services.processor.observer import Observer
+from services.processor.parts import Parts
 from services.processor.settings import Settings
 from services.processor.store.rocks import RocksStore, StoreBusy
 from services.processor.surroundings import RealSurroundings
@@ -34,6 +36,7 @@ from services.starting import address_of, listening_socket, unless_stopped, wron
 
 # A batch makes some ten thousand tuples, none of them in a cycle: looking at them every 700 costs 7 to 20 % of
 # the CPU time (docs/measurements.md). The imports never die and need no looking at.
+BROKEN: Final = "services.processor.broken"
 GC_THRESHOLDS: Final = (100_000, 20, 20)
 
 log = structlog.get_logger()
@@ -69,11 +72,11 @@ async def _serve(settings: Settings, to: KafkaConnection, listener: socket.socke
         if kafka is None:
             return
         store = RocksStore(settings.dir / "keys.rocksdb")
-        worker = Worker(kafka, store, settings.terms, surroundings, observer)
-        transactional_id = f"{settings.namespace}.processor.{identity.name}"
+        parts = Parts(kafka, store, settings.terms, f"{settings.namespace}.processor.{identity.name}")
+        worker = Worker(switched_on(BROKEN, settings.breaks, parts), surroundings, observer)
         watching = surroundings.spawn(watch_lag(kafka, settings.terms, observer, surroundings), "lag")
         try:
-            await worker.run(transactional_id, identity.predecessor, identity.remember, stopped)
+            await worker.run(identity.predecessor, identity.remember, stopped)
         finally:
             watching.cancel()
             store.close()

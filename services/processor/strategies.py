@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from events.guarantees import Guarantee
+from events.identifiers import POSITION_KEY
 from services.kafka.port import Assignment, Outgoing, TopicPartition, Writer
 
 Records = Mapping[TopicPartition, Sequence[Outgoing]]
@@ -31,6 +32,12 @@ class Work(NamedTuple):
     @property
     def everything(self) -> Records:
         return {**self.keys, **self.charges, **self.replies, **self.dead_letters}
+
+    def keys_parted(self) -> tuple[Records, Records]:
+        """The position records, and all other records of `keys`."""
+        positions = {where: [one for one in some if one.key == POSITION_KEY] for where, some in self.keys.items()}
+        keys = {where: [one for one in some if one.key != POSITION_KEY] for where, some in self.keys.items()}
+        return positions, keys
 
 
 Strategy = Callable[[Writer, Work], Awaitable[BaseOffsets]]

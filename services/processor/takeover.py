@@ -177,14 +177,11 @@ class TakeOver:
                 f" {self._terms.window_ms} ms: --key-ttl is fixed when a namespace is created.",
                 usage=True,
             )
-        if not self._terms.exactly_once:
+        if self._terms.exactly_once:
+            standing, read_from = self.begin(standing, group_offset)
+        else:
             read_from = first if group_offset is None else group_offset
             standing = Standing(read_from, standing.clock)
-        elif "trust-group-offset" in self._terms.bugs:
-            read_from = group_offset or 0
-            standing = Standing(read_from, standing.clock)
-        else:
-            read_from = standing.position if group_offset is None else min(group_offset, standing.position)
         where = f"Partition {partition} of {commands.topic}"
         if read_from < first:
             raise Refused(f"{where} begins at offset {first}, and commands from {read_from} on are still to be read.")
@@ -193,6 +190,11 @@ class TakeOver:
         reach = self._store.reach(partition)
         cursor = max(reach.cursor, bounds.starts[self._terms.where("keys", partition)])
         return Start(standing, read_from, reach._replace(cursor=cursor))
+
+    def begin(self, standing: Standing, group_offset: int | None) -> tuple[Standing, int]:
+        """Where the partition stands by our own log, and from where to read: never above the position."""
+        position = standing.position
+        return standing, position if group_offset is None else min(group_offset, position)
 
     async def _write_missing_markers(self) -> None:
         """The transaction waited for may be one that its owner ended, and whose markers a killed broker never wrote."""

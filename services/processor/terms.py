@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from events.guarantees import Guarantee
 from events.topics import processor_group, topic_name
 from services.kafka.port import Scope, TopicPartition
+from services.processor.domain.settling import Turn
 
 SESSION_TIMEOUT_MS: Final = 6_000  # the broker's own lower bound: a dead processor is missed after this
 TRANSACTION_TIMEOUT_MS: Final = 5_000  # below it: whoever takes over must not wait for the dead one's transaction
@@ -20,7 +21,7 @@ class Terms(NamedTuple):
     partitions: int
     window_ms: int
     guarantee: Guarantee = Guarantee.EXACTLY_ONCE
-    bugs: frozenset[str] = frozenset()
+    turn: type[Turn] | None = None  # who settles a batch, where a named bug does
     session_timeout_ms: int = SESSION_TIMEOUT_MS
     transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS
 

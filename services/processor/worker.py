@@ -18,18 +18,17 @@ from typing import Final
 import structlog
 
 from services.kafka.errors import Fatal, Fenced, KafkaFailure, NotMember
-from services.kafka.port import Assignment, Log, Membership, Reader, TopicPartition, Writer
+from services.kafka.port import Assignment, Membership, Reader, TopicPartition, Writer
 from services.processor.backlog import Backlog, Portion
 from services.processor.batch import Batch, Known, decode_portion, rules_for, settle_partition
 from services.processor.expiry import Expiry
 from services.processor.holding import AHEAD_MS_MAX, Holding, kept, too_far_ahead
 from services.processor.observer import Observer
-from services.processor.sabotage import broken
-from services.processor.store.port import Change, KeyStore
+from services.processor.parts import Parts
+from services.processor.store.port import Change
 from services.processor.strategies import STRATEGIES, Strategy
 from services.processor.surroundings import Surroundings
-from services.processor.takeover import Start, TakeOver
-from services.processor.terms import Terms
+from services.processor.takeover import Start
 
 IDLE_MS: Final = 50  # how long a rebalance or a stop may go unnoticed while no command comes
 WAIT_MS: Final = 100
@@ -43,12 +42,11 @@ log = structlog.get_logger(__name__)
 
 
 class Worker:
-    def __init__(
-        self, kafka: Log, store: KeyStore, terms: Terms, surroundings: Surroundings, observer: Observer
-    ) -> None:
-        self._kafka = kafka
-        self._store = store
-        self._terms = terms
+    def __init__(self, parts: Parts, surroundings: Surroundings, observer: Observer) -> None:
+        self._parts = parts
+        self._kafka = parts.kafka
+        self._store = parts.store
+        self._terms = parts.terms
         self._surroundings = surroundings
         self._observer = observer
         self._holdings: dict[int, Holding] = {}
@@ -65,16 +63,10 @@ class Worker:
     _expiry: Expiry
     _strategy: Strategy
 
-    async def run(
-        self,
-        transactional_id: str,
-        predecessor: str | None,
-        remember: Callable[[str], None],
-        stopped: asyncio.Event,
-    ) -> None:
+    async def run(self, predecessor: str | None, remember: Callable[[str], None], stopped: asyncio.Event) -> None:
         """Until `stopped`; the transaction under way is ended first, and the group is left."""
         self._remember = remember
-        await self._start(transactional_id, predecessor)
+        await self._start(predecessor)
         try:
             while not stopped.is_set():
                 try:
@@ -87,11 +79,12 @@ class Worker:
         finally:
             await self._end()
 
-    async def _start(self, transactional_id: str, predecessor: str | None) -> None:
+    async def _start(self, predecessor: str | None) -> None:
         terms = self._terms
         if terms.exactly_once:
-            self._writer = await self._kafka.writer(transactional_id, terms.transaction_timeout_ms, terms.scope)
-            self._strategy = await broken(terms.bugs, self._kafka)
+            named = self._parts.transactional_id
+            self._writer = await self._kafka.writer(named, terms.transaction_timeout_ms, terms.scope)
+            self._strategy = self._parts.strategy
         else:
             self._writer = await self._kafka.plain_writer()
             self._strategy = STRATEGIES[terms.guarantee]
@@ -208,7 +201,7 @@ class Worker:
             if holding.ahead_ms is not None:
                 self._observer.stopped(partition)
         if comes:
-            take_over = TakeOver(self._kafka, self._store, self._terms, self._surroundings)
+            take_over = self._parts.take_over(self._kafka, self._store, self._terms, self._surroundings)
             self._taking = self._surroundings.spawn(take_over.run(comes), "take-over")
         else:
             self._observer.taken_over({})

@@ -18,7 +18,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from events.breaks import BREAKS
+from events.breaks import BREAKS, bugs_named
 from events.guarantees import Guarantee
 from events.options import OPTIONS, InvalidOption, duration_ms, host_and_port, namespace
 from simulator.failure import UsageFailure
@@ -145,7 +145,7 @@ def given(texts: Mapping[str, Any], defaults: Mapping[str, str] | None = None) -
             enforcement=_named("enforcement", _enforcement, merged["enforcement"]),
             in_flight=_one_of("in-flight", merged["in-flight"], ["wait", "conflict"]),
             answer_timeout=_duration("answer-timeout", merged["answer-timeout"]),
-            breaks=_breaks(merged["break"]),
+            breaks=_named("break", _breaks, merged["break"]),
             seed=_count("seed", merged["seed"], at_least=0),
             rate=_rate(merged["rate"]),
             duration_s=duration_ms(_duration("duration", merged["duration"])) / 1000,
@@ -174,6 +174,8 @@ def _typer_parameter(name: str, defaults: Mapping[str, str], is_open: bool) -> i
     elif is_open:
         default = None
     text = f"{option.help} [default: the scenario's]" if is_open else option.help
+    if name == "break":
+        text = f"{text} There are {', '.join(BREAKS)}."
     info = typer.Option(f"--{name}", envvar=option.environment, metavar=option.metavar or None, help=text)
     return inspect.Parameter(
         _parameter(name), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info]
@@ -267,7 +269,4 @@ def _address(text: str | None) -> str | None:
 
 
 def _breaks(texts: list[str] | None) -> tuple[str, ...]:
-    names = tuple(name.strip() for text in texts or () for name in text.split(",") if name.strip())
-    for name in names:
-        _one_of("break", name, sorted(BREAKS))
-    return names
+    return bugs_named(",".join(texts or ()))

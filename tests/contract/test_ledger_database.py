@@ -13,7 +13,6 @@ from events.identifiers import charge_id
 from events.keys import KeyLife
 from services.kafka.port import TopicPartition
 from services.ledger.batch import Batch
-from services.ledger.sabotage import Sabotage
 from services.ledger.store import Moved, Refused, Store, StoreLost
 from services.readmodel import ReadModel, Unavailable
 from services.readmodel.engine import database_url
@@ -170,7 +169,7 @@ def test_positions_are_stored_with_the_effects(ledger: Booked, url: str) -> None
 def test_positions_move_without_records(ledger: Booked) -> None:
     """Markers and aborted records are passed, so that the high watermark is reached."""
     where = ledger.topics["charges"]
-    ledger.store.apply(Batch(1, Sabotage()), {where: 0}, {where: 9})
+    ledger.store.apply(Batch(1), {where: 0}, {where: 9})
     assert ledger.read.position(where.topic, 0) == 9
 
 
@@ -191,7 +190,7 @@ def test_a_record_that_stands_in_the_database_already_is_refused(ledger: Booked)
     """Should positions ever be wrong, the place on the log is a key that no record has twice."""
     ledger.apply(charges=[event(0)])
     where = ledger.topics["charges"]
-    batch = Batch(1, Sabotage())
+    batch = Batch(1)
     batch.add("charges", where, [event(0)])
     with pytest.raises(Exception, match=r"(?i)unique|duplicate"):
         ledger.store.apply(batch, {where: 1}, {where: 2})

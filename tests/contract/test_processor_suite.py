@@ -248,7 +248,7 @@ async def test_lower_guarantees_go_on_where_they_stopped(world: World, guarantee
 async def test_offsets_before_work_lose(world: World) -> None:
     """The bug offset-before-work loses a command when the process dies between its two transactions."""
     death = Death("after commit")
-    first = await world.processor("p1", death=death, bugs=frozenset({"offset-before-work"}))
+    first = await world.processor("p1", death=death, bugs=["offset-before-work"])
     await first.ready()
     await world.append(command("shop", "k1"))
     assert isinstance(await first.ended(), Died)
@@ -263,7 +263,7 @@ async def test_offsets_before_work_lose(world: World) -> None:
 async def test_a_key_outside_the_transaction_is_torn(world: World) -> None:
     """The bug key-outside-transaction leaves a key record without its charge."""
     death = Death("after offsets")
-    first = await world.processor("p1", death=death, bugs=frozenset({"key-outside-transaction"}))
+    first = await world.processor("p1", death=death, bugs=["key-outside-transaction"])
     await first.ready()
     await world.append(command("shop", "k1"))
     assert isinstance(await first.ended(), Died)

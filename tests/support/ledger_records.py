@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from events.identifiers import charge_id, event_id
 from services.kafka.port import Headers, TopicPartition
 from services.ledger.batch import READ, Batch
-from services.ledger.sabotage import Sabotage
+from services.ledger.main import BROKEN
+from services.ledger.projector import Options
 from services.ledger.store import LogState, Opened, Store
+from services.named_bugs import switched_on
 from services.readmodel import ReadModel
 
 SHOP = "shop"
@@ -141,7 +143,7 @@ class Booked:
         self.read = ReadModel(url)
         self.topics = {kind: TopicPartition(f"{NAMESPACE}.{kind}", 0) for kind in READ}
         self.topic_ids = {where.topic: topic_id for where in self.topics.values()}
-        self.sabotage = Sabotage(breaks)
+        self.book = switched_on(BROKEN, breaks, Options(NAMESPACE, 1)).book
         self.opened = self.open()
         self.positions = dict(self.opened.positions)
 
@@ -152,7 +154,7 @@ class Booked:
 
     def apply(self, **records: Sequence[Rec]) -> Batch:
         """One transaction; topics by their short names, `charges=[...]`."""
-        batch = Batch(1, self.sabotage)
+        batch = Batch(1, self.book)
         end = {}
         for kind, some in records.items():
             batch.add(kind, self.topics[kind], some)

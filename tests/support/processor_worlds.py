@@ -10,7 +10,7 @@ A processor can be told to die at a step: its worker then ends at once, without 
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -26,8 +26,11 @@ from services.kafka.memory import MemoryLog
 from services.kafka.memory_broker import MemoryBroker
 from services.kafka.memory_clock import ManualClock
 from services.kafka.memory_writer import MemoryFaults
-from services.kafka.port import Assignment, Log, Outgoing, Record, Scope, TopicPartition, Writer
+from services.kafka.port import Assignment, Outgoing, Record, Scope, TopicPartition, Writer
+from services.named_bugs import switched_on
+from services.processor.main import BROKEN
 from services.processor.observer import Observer
+from services.processor.parts import Parts
 from services.processor.store.memory import MemoryStore
 from services.processor.store.port import Change, KeyStore
 from services.processor.surroundings import RealSurroundings, Surroundings
@@ -141,17 +144,22 @@ class _MortalStore(MemoryStore):
 class Processor:
     """One process, as a task: `name` is its identity, its store outlives it."""
 
-    def __init__(self, world: "World", name: str, store: KeyStore, kafka: Log, terms: Terms, predecessor: str | None):
+    def __init__(
+        self,
+        world: "World",
+        name: str,
+        parts: Parts,
+        predecessor: str | None,
+    ) -> None:
         self.name = name
-        self.store = store
+        self.store = parts.store
         self.member_id: str | None = predecessor
         self.observer = Observer(world.surroundings)
         self.stopped = asyncio.Event()
         self.ended_as_meant = False
-        self._kafka = kafka
-        worker = Worker(kafka, store, terms, world.surroundings, self.observer)
-        transactional_id = f"{terms.namespace}.processor.{name}"
-        self.task = asyncio.ensure_future(worker.run(transactional_id, predecessor, self._remember, self.stopped))
+        self._kafka = parts.kafka
+        worker = Worker(parts, world.surroundings, self.observer)
+        self.task = asyncio.ensure_future(worker.run(predecessor, self._remember, self.stopped))
 
     def _remember(self, member_id: str) -> None:
         self.member_id = member_id
@@ -215,11 +223,14 @@ class World(ABC):
         store: KeyStore | None = None,
         death: Death | None = None,
         predecessor: str | None = None,
+        bugs: Collection[str] = (),
         **terms: Any,
     ) -> Processor:
         death = death or Death()
-        kafka = MortalLog(await self.connect(name), death)
-        made = Processor(self, name, store or _MortalStore(death), kafka, self.terms(**terms), predecessor)
+        kafka: Any = MortalLog(await self.connect(name), death)
+        named = f"{self.namespace}.processor.{name}"
+        parts = Parts(kafka, store or _MortalStore(death), self.terms(**terms), named)
+        made = Processor(self, name, switched_on(BROKEN, bugs, parts), predecessor)
         self.processors.append(made)
         return made
 

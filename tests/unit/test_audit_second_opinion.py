@@ -11,7 +11,6 @@ from events.guarantees import Guarantee
 from services.kafka.port import TopicPartition
 from services.ledger import batch as ledger
 from services.ledger.domain import Posting
-from services.ledger.sabotage import Sabotage
 from services.processor.domain import payment, settling
 from services.processor.domain.payment import Charge, Fact
 from services.processor.domain.rules import Rules, Standing
@@ -68,7 +67,7 @@ class Processor:
 
 def booked(log: WrittenLog) -> Books:
     """What the real ledger makes of the charges."""
-    batch = ledger.Batch(1, Sabotage())
+    batch = ledger.Batch(1)
     records = [Read(entry.offset, entry.timestamp, entry.key, entry.value) for entry in log.entries["charges"]]
     batch.add("charges", TopicPartition("payments.charges", 0), records)
     assert not batch.skipped

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.charge_events.base import AUTHORIZATIONS, CAPTURES, CUSTOMER_HOLDS, CUSTOMER_PAYMENTS, REFUNDS
+from services.ledger.broken import EVERY
 from services.ledger.domain import (
     Balance,
     Posting,
@@ -13,7 +14,9 @@ from services.ledger.domain import (
     is_balanced,
     postings,
 )
-from services.ledger.sabotage import EVERY, Sabotage
+from services.ledger.main import BROKEN
+from services.ledger.projector import Options
+from services.named_bugs import switched_on
 
 AMOUNTS = st.integers(min_value=1, max_value=999_999_999_999)
 TYPES = st.sampled_from(
@@ -84,16 +87,17 @@ def test_an_unknown_event_is_refused() -> None:
 
 
 def test_without_a_bug_nothing_is_touched() -> None:
-    """The sabotage that is not switched on writes and counts the same postings."""
+    """Without a bug the same postings are written and counted."""
     lines = (Posting(CUSTOMER_PAYMENTS, 5), Posting(CAPTURES, -5))
-    assert all(Sabotage()(lines) == (lines, lines) for _ in range(EVERY * 2))
+    options = switched_on(BROKEN, ["no-fingerprint"], Options("payments", 1))
+    assert all(options.book(lines) == (lines, lines) for _ in range(EVERY * 2))
 
 
 @pytest.mark.parametrize(("name", "written", "counted"), [("skip-posting", 2, 1), ("unbalanced-entry", 1, 2)])
 def test_a_switched_on_bug_hits_the_first_entry_and_then_now_and_then(name: str, written: int, counted: int) -> None:
     """`skip-posting` forgets an effect, `unbalanced-entry` a posting; both spare most entries."""
     lines = (Posting(CUSTOMER_PAYMENTS, 5), Posting(CAPTURES, -5))
-    sabotage = Sabotage([name])
-    assert sabotage(()) == ((), ())
-    sizes = [tuple(map(len, sabotage(lines))) for _ in range(EVERY + 1)]
+    book = switched_on(BROKEN, [name], Options("payments", 1)).book
+    assert book(()) == ((), ())
+    sizes = [tuple(map(len, book(lines))) for _ in range(EVERY + 1)]
     assert sizes == [(written, counted), *[(2, 2)] * (EVERY - 1), (written, counted)]

@@ -17,7 +17,6 @@ from services.ledger.records import (
     read_command,
     read_key_record,
 )
-from services.ledger.sabotage import Sabotage
 from tests.support import ledger_records as written
 from tests.support.ledger_records import Rec
 
@@ -126,7 +125,7 @@ def test_a_dead_letter_is_no_attempt() -> None:
 @given(st.sampled_from(READ), st.none() | st.binary(max_size=40), st.none() | st.binary(max_size=200))
 def test_no_bytes_stop_the_ledger(kind: str, key: bytes | None, value: bytes | None) -> None:
     """Any bytes in any topic are booked or skipped."""
-    batch = Batch(1, Sabotage())
+    batch = Batch(1)
     batch.add(kind, TopicPartition(kind, 0), [Rec(0, key, value)])
     assert batch.records == 1
     assert len(batch.skipped) <= 1
@@ -154,7 +153,7 @@ def test_no_member_of_the_wrong_shape_stops_the_ledger(data: st.DataObject, repl
     )
     value = json.loads(record.value or b"")
     value[data.draw(st.sampled_from(sorted(value)))] = replacement
-    batch = Batch(1, Sabotage())
+    batch = Batch(1)
     batch.add(
         kind,
         TopicPartition(kind, 0),

@@ -3,9 +3,12 @@
 Units:   `window_ms` in milliseconds, `clock` in Unix milliseconds; `position` is an offset of `commands`.
 """
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from events.guarantees import Guarantee
+
+if TYPE_CHECKING:
+    from services.processor.domain.settling import Turn
 
 
 class Rules(NamedTuple):
@@ -14,7 +17,7 @@ class Rules(NamedTuple):
     partitions: int
     window_ms: int
     guarantee: Guarantee
-    bugs: frozenset[str] = frozenset()
+    turn: "type[Turn] | None" = None  # who settles a batch, where it is not Turn itself: a named bug
 
 
 class Standing(NamedTuple):

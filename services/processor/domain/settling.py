@@ -24,12 +24,12 @@ from events.guarantees import Guarantee
 from events.identifiers import charge_id, event_id, refund_id
 from events.operations import BY_NAME
 from services.kafka.port import Outgoing, Record
-from services.processor.domain import bugs, writing
+from services.processor.domain import writing
 from services.processor.domain.payment import Fact, created, decide, evolve
 from services.processor.domain.rules import Rules, Standing
 from services.processor.domain.stored import of_charge, of_event, of_key
 
-__all__ = ["Incoming", "Rules", "Settled", "Standing", "decode", "is_due", "lookups", "settle"]
+__all__ = ["Incoming", "Rules", "Settled", "Standing", "Turn", "decode", "is_due", "lookups", "settle"]
 __all__ += ["settle_expiry", "settle_failure"]
 
 
@@ -104,7 +104,7 @@ def settle_expiry(
 def settle_failure(rules: Rules, standing: Standing, incoming: Incoming, error: Exception) -> Settled:
     """A record on which deciding itself failed: kept as a dead letter, answered 500, nothing stored."""
     command, record = incoming.command, incoming.record
-    turn = _Turn(rules, standing, {})
+    turn = _turn(rules, standing, {})
     redelivered = turn.reads(record.offset, record.timestamp)
     turn.bury(record, INTERNAL_ERROR, redelivered)
     if command.command_id is not None:
@@ -115,13 +115,17 @@ def settle_failure(rules: Rules, standing: Standing, incoming: Incoming, error: 
 def settle(
     rules: Rules, standing: Standing, incoming: Sequence[Incoming], found: Mapping[bytes, bytes | None]
 ) -> Settled:
-    turn = _Turn(rules, standing, found)
+    turn = _turn(rules, standing, found)
     for one in incoming:
         turn.take(one)
     return turn.done()
 
 
-class _Turn:
+def _turn(rules: Rules, standing: Standing, found: Mapping[bytes, bytes | None]) -> "Turn":
+    return (rules.turn or Turn)(rules, standing, found)
+
+
+class Turn:
     """One batch being settled: commands of the same key in it see each other through `writes`."""
 
     __slots__ = ("clock", "found", "position", "positioned", "rules", "settled", "writes")
@@ -133,7 +137,7 @@ class _Turn:
         self.settled = Settled(standing)
         self.writes = self.settled.writes
         # Whether the position and the ids already on the log have a say, beside the key record.
-        self.positioned = rules.guarantee is Guarantee.EXACTLY_ONCE and "trust-group-offset" not in rules.bugs
+        self.positioned = rules.guarantee is Guarantee.EXACTLY_ONCE
 
     def done(self) -> Settled:
         self.settled.standing = Standing(self.position, self.clock)
@@ -173,7 +177,7 @@ class _Turn:
 
     def refuse(self, command: ReceivedCommand | Rejected, code: str, detail: str | None = None) -> None:
         """An answer that is not stored under the key."""
-        self._reply(command, CODES[code].status, problem_body(code, detail), replayed=False)
+        self.reply(command, CODES[code].status, problem_body(code, detail), replayed=False)
 
     def _get(self, key: bytes) -> bytes | None:
         return self.writes[key] if key in self.writes else self.found.get(key)
@@ -186,20 +190,31 @@ class _Turn:
         if value is None:
             return False
         record = orjson.loads(value)
-        if self.clock >= record["expires_at"] or bugs.forgets(self.rules.bugs, record, command.offset):
+        if not self.remembers(record, command):
             return False
         if redelivered and record["offset"] > command.offset:
             return False  # the key was used again since: it says nothing about this command
-        if record["fingerprint"] != command.fingerprint and "no-fingerprint" not in self.rules.bugs:
+        if not self.is_same_request(record, command):
             self.settled.refused += 1
             self.refuse(command, "idempotency_key_reused")
             return True
         self.settled.replayed += 1
-        body = record["body"]
-        if "recompute-answer" in self.rules.bugs:
-            body = bugs.recomputed(body, self.clock)
-        self._reply(command, record["status"], body, replayed=record["command_id"] != command.command_id)
+        replayed = record["command_id"] != command.command_id
+        self.reply(command, record["status"], self.body_of(record), replayed=replayed)
         return True
+
+    def remembers(self, record: dict[str, Any], command: ReceivedCommand) -> bool:
+        """Whether the key still stands for what this record says."""
+        still: bool = self.clock < record["expires_at"]
+        return still
+
+    def is_same_request(self, record: dict[str, Any], command: ReceivedCommand) -> bool:
+        same: bool = record["fingerprint"] == command.fingerprint
+        return same
+
+    def body_of(self, record: dict[str, Any]) -> str:
+        body: str = record["body"]
+        return body
 
     def _execute(self, incoming: Incoming, command: ReceivedCommand) -> None:
         before, sequence = self._charge(incoming, command)
@@ -213,9 +228,7 @@ class _Turn:
             if before is not None
             else created(incoming.charge_id, command.merchant_id, command.payload, fact, self.clock)
         )
-        self._append(incoming, command, fact, charge, sequence)
-        if bugs.invents(self.rules.bugs, command.offset):
-            self._invent(command, fact)
+        self.append(incoming, command, fact, charge, sequence)
 
     def _charge(self, incoming: Incoming, command: ReceivedCommand) -> tuple[dict[str, Any] | None, int]:
         """The charge that the command is about, as far as its merchant may see it, and its next event's number."""
@@ -229,7 +242,7 @@ class _Turn:
             return None, 1
         return event["data"]["charge"], event["sequence"] + 1
 
-    def _append(
+    def append(
         self, incoming: Incoming, command: ReceivedCommand, fact: Fact, charge: dict[str, Any], sequence: int
     ) -> None:
         event, clock = incoming.event_id, self.clock
@@ -264,12 +277,10 @@ class _Turn:
         value = writing.key_value(self.rules, command, self.clock, status, body, event, charge)
         self.settled.keys.append(Outgoing(command.key, value, ()))
         self.writes[of_key(command.key)] = value
-        self._reply(command, status, body, replayed=False)
+        self.reply(command, status, body, replayed=False)
 
-    def _reply(self, command: ReceivedCommand | Rejected, status: int, body: str, *, replayed: bool) -> None:
+    def reply(self, command: ReceivedCommand | Rejected, status: int, body: str, *, replayed: bool) -> None:
         assert command.command_id is not None
-        if bugs.swallows(self.rules.bugs, command.offset):
-            return
         self.settled.replies.append(
             writing.reply(
                 command.command_id,
@@ -281,17 +292,3 @@ class _Turn:
                 replayed,
             )
         )
-
-    def _invent(self, command: ReceivedCommand, fact: Fact) -> None:
-        """The bug `invent-charge`: one more charge, that no command on the log asked for."""
-        if not BY_NAME[command.type].begins:
-            return
-        invented = command._replace(command_id=command.command_id[:-1] + "x")
-        name = charge_id(invented.merchant_id, invented.command_id)
-        event = event_id(invented.merchant_id, invented.command_id)
-        charge = created(name, invented.merchant_id, invented.payload, fact, self.clock)
-        value = writing.event_value(invented, event, fact, charge, canonical(charge), None, 1, self.clock)
-        headers = writing.event_headers(self.rules, invented, event, fact, self.clock)
-        self.settled.charges.append(Outgoing(name.encode(), value, headers))
-        self.writes[of_charge(name)] = value
-        self.writes[of_event(event)] = invented.key
