@@ -17,11 +17,17 @@ BREAKS: Final[dict[str, str]] = {
     "recompute-answer": "answer_mismatch",  # a replay is answered from today's state, not from the record
     "invent-charge": "phantom_charge",  # now and then a charge that no command asked for
     "swallow-reply": "unanswered",  # now and then a command gets no reply
+    "short-expiry": "duplicate_charge",  # a key is forgotten before the time that was promised
     "trust-group-offset": "late_reexecution",  # the group's offset decides what is new, not the position
     # the processor: order, and what a Kafka transaction holds
     "offset-before-work": "lost_charge",  # offsets are committed before the charge is
     "key-outside-transaction": "torn_transaction",  # the key record is appended by another producer
+    "cache-before-commit": "lost_charge",  # the store takes what is not committed yet, and keeps it
+    "no-fencing": "duplicate_charge",  # whoever lost its partitions may still commit
+    "random-transactional-id": "duplicate_charge",  # whoever was succeeded may still commit
+    "old-transaction-protocol": "torn_transaction",  # a late EndTxn ends the next transaction
     # the ledger
+    "read-uncommitted": "ledger_drift",  # it books what was aborted
     "skip-posting": "ledger_drift",  # a balance misses a posting
     "unbalanced-entry": "ledger_imbalance",  # an entry's postings do not add up to zero
 }
@@ -34,6 +40,6 @@ def bugs_named(text: str) -> tuple[str, ...]:
         if name not in BREAKS:
             near = difflib.get_close_matches(name, BREAKS, n=1, cutoff=0.0)[0]
             raise InvalidOption(
-                f"{name!r} is not a bug that can be switched on; did you mean {near}? There are {', '.join(BREAKS)}."
+                f"{name!r} is not a bug that can be switched on; the nearest is {near}, of {', '.join(BREAKS)}."
             )
     return names

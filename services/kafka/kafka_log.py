@@ -6,7 +6,7 @@ Units:   milliseconds.
 Errors:  those of services.kafka.errors.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from events.connection import KafkaConnection
@@ -17,12 +17,14 @@ from services.kafka.codes import Code, Request, failure
 from services.kafka.membership import KafkaMembership
 from services.kafka.patience import ask_again
 from services.kafka.plain_writer import PlainWriter
-from services.kafka.port import Scope, TopicPartition
+from services.kafka.port import Scope, TopicPartition, Writer
 from services.kafka.reader import KafkaReader
 from services.kafka.writer import TransactionalWriter
 
 PATIENCE_MS: Final = 60_000  # a service may be started before its broker
 _QUESTION_MS: Final = 15_000
+
+MakesWriters = Callable[[Cluster, str, int, Scope], Writer]
 
 
 class KafkaLog:
@@ -33,6 +35,7 @@ class KafkaLog:
         self._connection = connection
         self._client_id = client_id
         self._request_timeout_ms = request_timeout_ms
+        self.writers: MakesWriters = TransactionalWriter
 
     @classmethod
     async def connect(
@@ -57,9 +60,9 @@ class KafkaLog:
         await made.start()
         return made
 
-    async def writer(self, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> TransactionalWriter:
+    async def writer(self, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> Writer:
         await require_transactions(self.cluster)
-        return TransactionalWriter(self._another("writer"), transactional_id, transaction_timeout_ms, scope)
+        return self.writers(self._another("writer"), transactional_id, transaction_timeout_ms, scope)
 
     async def plain_writer(self) -> PlainWriter:
         made = PlainWriter(self._another("writer"))

@@ -6,6 +6,7 @@ Out:     Parts; whoever changes nothing has exactly-once as it should be.
 
 from typing import NamedTuple
 
+from services.kafka.kafka_log import KafkaLog, MakesWriters
 from services.kafka.port import Log
 from services.processor.domain.settling import Turn
 from services.processor.store.port import KeyStore
@@ -21,6 +22,12 @@ class Parts(NamedTuple):
     transactional_id: str
     strategy: Strategy = exactly_once  # where that is the guarantee; the others have their own
     take_over: type[TakeOver] = TakeOver
+
+    def written_by(self, writers: MakesWriters) -> "Parts":
+        """Transactions are made by such a writer. Only a real Kafka can tell it from the right one."""
+        assert isinstance(self.kafka, KafkaLog), "the log in memory has one writer"
+        self.kafka.writers = writers
+        return self
 
     def settled_by(self, turn: type[Turn]) -> "Parts":
         """Batches are settled by this, over whatever settles them now."""

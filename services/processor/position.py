@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from services.kafka.port import Headers, Outgoing
+from services.kafka.port import Headers, Outgoing, Record
 from services.processor.domain.settling import Standing
 from services.processor.domain.stored import position_record, restored
 
@@ -17,10 +17,14 @@ class _AsRead(NamedTuple):
     timestamp: int = -1
 
 
+def as_read(record: Outgoing) -> Record:
+    return _AsRead(record.key, record.value)
+
+
 def position_entry(standing: Standing, window_ms: int) -> tuple[Outgoing, bytes, bytes | None]:
     """The record to append, and under which key with which value the store holds it."""
     record = position_record(standing, window_ms)
-    ((key, value),) = restored("keys", _AsRead(record.key, record.value))
+    ((key, value),) = restored("keys", as_read(record))
     return record, key, value
 
 

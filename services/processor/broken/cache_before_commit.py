@@ -1,0 +1,30 @@
+"""cache-before-commit: the local store takes the new state before it is committed.
+
+Mistake: the cache is written where the work is decided, and nobody takes it back when the transaction is aborted.
+Shows:   when the transaction is aborted after that, and the same cache goes on: the process lives, or its store is on
+         a disk.
+Anomaly: lost_charge. The command comes back, is found in the cache and answered from it, and was never charged. Its
+         answer has neither an event nor a key record: torn_transaction.
+"""
+
+from services.kafka.port import Writer
+from services.processor.domain.stored import restored
+from services.processor.parts import Parts
+from services.processor.position import as_read
+from services.processor.store.port import Change
+from services.processor.strategies import BaseOffsets, Work, exactly_once
+
+
+def switch_on(parts: Parts) -> Parts:
+    async def strategy(writer: Writer, work: Work) -> BaseOffsets:
+        _, keys = work.keys_parted()  # its position is not cached: the commands do come back
+        changes: dict[int, dict[bytes, bytes | None]] = {}
+        for topic, records in (("keys", keys), ("charges", work.charges)):
+            for where, some in records.items():
+                writes = changes.setdefault(where.partition, {})
+                for one in some:
+                    writes.update(restored(topic, as_read(one)))
+        parts.store.apply({one: Change(writes, parts.store.reach(one)) for one, writes in changes.items()})
+        return await exactly_once(writer, work)
+
+    return parts._replace(strategy=strategy)
