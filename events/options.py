@@ -69,6 +69,7 @@ OPTIONS: Final[dict[str, Option]] = {
         Option("rate", "60", "N", "Payment intents per second."),
         Option("duration", "30s", "DURATION", "How long customers come."),
         Option("via", "http", "http|kafka", "How customers come: through the gateways, or commands onto the log."),
+        Option("find-max", None, "THRESHOLD", "Find the highest rate at which it holds: 'p99<100ms'."),
         Option("load-processes", "1", "N", "Processes that make the load; each plans and measures its part."),
         Option("dir", ".payonce", "DIR", "Holds everything a run leaves; never shared by two."),
         Option("json", None, "", "Machine-readable output."),

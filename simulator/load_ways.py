@@ -50,12 +50,15 @@ def straight(gateway_urls: Sequence[str]) -> Doors:
     return [(f"gateway {index}", url) for index, url in enumerate(gateway_urls)]
 
 
-def load_order(seed: int, load: Load, place: Place, doors: Doors, partitions: int) -> LoadOrder:
+def load_order(
+    seed: int, load: Load, place: Place, doors: Doors, partitions: int, salt: str | None = None
+) -> LoadOrder:
+    """`salt` tells the intents of several loads on one log apart; the place's when absent."""
     return LoadOrder(
         seed=seed,
         load=load,
         merchants=tuple(sorted(place.api_keys)),
-        salt=place.salt,
+        salt=place.salt if salt is None else salt,
         api_keys=dict(place.api_keys),
         doors=tuple(doors),
         connection=place.connection,
@@ -64,7 +67,7 @@ def load_order(seed: int, load: Load, place: Place, doors: Doors, partitions: in
     )
 
 
-def customers_of(order: LoadOrder, processes: int, history: HistoryWriter, directory: Path, log_name: str) -> Customers:
+def customers_of(order: LoadOrder, processes: int, history: HistoryWriter, directory: Path) -> Customers:
     if processes > 1:
         return ManyCustomers(order, processes, directory)
-    return OwnCustomers(order, history, directory / log_name)
+    return OwnCustomers(order, history, directory)

@@ -14,12 +14,12 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from events.options import duration_ms
 from simulator.audit.report import Report
@@ -30,6 +30,7 @@ from simulator.faults.plan import plan_strikes
 from simulator.faults.vandals import Vandals
 from simulator.foreign_processor import wait_for_foreign
 from simulator.history import HistoryWriter
+from simulator.load_backlog import Backlog
 from simulator.load_ways import (
     customers_of,
     load_order,
@@ -42,14 +43,13 @@ from simulator.log_watch import LogWatch
 from simulator.place import Place, own_place, target_place
 from simulator.scenario.models import Scenario
 from simulator.scenario.thresholds import judge
-from simulator.settle import settle
+from simulator.settle import SETTLE_S, settle
 from simulator.stack_files import is_stack_running
 from simulator.stack_options import StackOptions, cautions
 from simulator.workload.load import Door, now_ms
 from simulator.workload.order import Customers
 from simulator.workload.summary import fault_summary, load_summary
 
-LATENCY_LOG = "latency.hlog"
 TELL_EVERY_S = 0.5
 TELL_EVERY_S_ELSEWHERE = 5.0  # where every sentence stays
 
@@ -93,8 +93,36 @@ class RunResult:
         return [judged["threshold"] for judged in self.summary.get("thresholds", ()) if not judged["held"]]
 
 
-async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event) -> RunResult:
-    """Everything from the first process started to report.json written; `stopping` ends the load early."""
+class Loosed(NamedTuple):
+    """What came of letting customers, and vandals, loose: parts of report.json, and files yet to be merged."""
+
+    customers: Sequence[Customers]
+    load: dict[str, Any]
+    faults: dict[str, Any]
+    more: Mapping[str, Any] = {}
+
+
+class LetLoose(Protocol):
+    async def __call__(
+        self,
+        options: RunOptions,
+        place: Place,
+        log: LogWatch,
+        history: HistoryWriter,
+        tell: Narrator,
+        stopping: asyncio.Event,
+    ) -> Loosed:
+        """Returns when nobody is there any more."""
+
+
+async def run_once(
+    options: RunOptions, tell: Narrator, stopping: asyncio.Event, let_loose: LetLoose | None = None
+) -> RunResult:
+    """Everything from the first process started to report.json written; `stopping` ends the load early.
+
+    `let_loose` is what happens on the stack; the scenario's customers and vandals when absent.
+    """
+    let_loose = let_loose or _let_loose
     options = replace(options, scenario=without_missed_faults(options.scenario, tell.line))
     options.dir.mkdir(parents=True, exist_ok=True)
     history_path, report_path = options.dir / "history.jsonl", options.dir / "report.json"
@@ -113,8 +141,9 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
         run = _run_line(options, place, log)
         with HistoryWriter(history_path) as history:
             history.write(run)
-            customers, vandals = await _let_loose(options, place, log, history, tell, stopping)
-        await asyncio.to_thread(customers.merge, history_path, options.dir / LATENCY_LOG)
+            loosed = await let_loose(options, place, log, history, tell, stopping)
+        for customers in loosed.customers:
+            await asyncio.to_thread(customers.merge, history_path)
         door = Door.at("gateway 0", place.gateway_urls[0])
         unsettled = await settle(log, door, place.api_keys, tell.progress)
         for reason in unsettled:
@@ -133,8 +162,9 @@ async def run_once(options: RunOptions, tell: Narrator, stopping: asyncio.Event)
     summary = {
         "schema": 1,
         "run": {name: value for name, value in run.items() if name != "kind"},
-        "load": load_summary(customers.tally),
-        "faults": fault_summary(vandals.injected, vandals.bitten),
+        "load": loosed.load,
+        "faults": loosed.faults,
+        **loosed.more,
         "unsettled": unsettled,
         "interrupted": stopping.is_set(),
         "took_s": {
@@ -218,7 +248,7 @@ async def _let_loose(
     history: HistoryWriter,
     tell: Narrator,
     stopping: asyncio.Event,
-) -> tuple[Customers, Vandals]:
+) -> Loosed:
     """Customers, through lossy proxies where bytes are to be lost, vandals beside them; both have gone at the end."""
     scenario = options.scenario
     strikes = plan_strikes(options.seed, scenario.duration_s, scenario.faults)
@@ -226,10 +256,9 @@ async def _let_loose(
         proxies = await opened.enter_async_context(lossy_proxies(place.gateway_urls)) if loses_bytes(scenario) else []
         doors = [(proxy.name, proxy.url) for proxy in proxies] or straight(place.gateway_urls)
         order = load_order(options.seed, scenario.load, place, doors, len(log.partitions))
-        customers = await opened.enter_async_context(
-            customers_of(order, options.load_processes, history, options.dir, LATENCY_LOG)
-        )
+        customers = await opened.enter_async_context(customers_of(order, options.load_processes, history, options.dir))
         await customers.prepare()
+        backlog = await opened.enter_async_context(Backlog(log))
         scene = Scene(
             place.guarantee, place.processes, proxies, log, tell.line, foreign_processor=place.foreign_processor
         )
@@ -238,14 +267,19 @@ async def _let_loose(
         coming.add_done_callback(lambda _: scene.quiet.set())
         breaking = asyncio.create_task(vandals.run(strikes))
         stop = asyncio.create_task(stopping.wait())
+        over = asyncio.get_running_loop().call_later(scenario.duration_s, backlog.arrivals_over)
         telling = asyncio.create_task(_tell_progress(options, place.guarantee, customers, vandals, tell))
         try:
             await _first_end(coming, breaking, stop)
         finally:
+            over.cancel()
+            backlog.arrivals_over()
             for task in (coming, breaking, stop, telling):
                 task.cancel()
             await asyncio.gather(coming, breaking, stop, telling, return_exceptions=True)
-    return customers, vandals
+        await backlog.drain(SETTLE_S)
+    load = load_summary(customers.tally) | {"backlog": backlog.to_json()}
+    return Loosed([customers], load, fault_summary(vandals.injected, vandals.bitten))
 
 
 async def _first_end(customers: asyncio.Task[None], breaking: asyncio.Task[None], stop: asyncio.Task[Any]) -> None:

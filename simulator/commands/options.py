@@ -42,6 +42,7 @@ SERVICE = (
 STACK = (*SERVICE[:5], "processors", "gateways", "merchants", *SERVICE[5:])
 WHERE = ("dir", "kafka", "kafka-security", "namespace", "json")
 LOAD = ("seed", "rate", "duration", "via", "load-processes")
+SIMULATE = (*LOAD, "find-max")
 IN_SCENARIOS = (
     "guarantee",
     "partitions",
@@ -88,6 +89,7 @@ class Given:
     duration_s: float
     via: str
     load_processes: int
+    find_max: str | None
     dir: Path
     json: bool
     typed: frozenset[str] = frozenset()  # the options that were said, here or in the environment
@@ -151,6 +153,7 @@ def given(texts: Mapping[str, Any], defaults: Mapping[str, str] | None = None) -
             duration_s=duration_ms(_duration("duration", merged["duration"])) / 1000,
             via=_one_of("via", merged["via"], ["http", "kafka"]),
             load_processes=_count("load-processes", merged["load-processes"], at_least=1, at_most=MAX_PROCESSES),
+            find_max=merged["find-max"],
             dir=_named("dir", _directory, merged["dir"]),
             json=bool(merged["json"]),
             typed=frozenset(typed),

@@ -21,12 +21,12 @@ import typer
 
 from events.guarantees import Guarantee
 from simulator.commands.console import Teller, reader_may_leave
-from simulator.commands.options import IN_SCENARIOS, LOAD, STACK, Given, takes
+from simulator.commands.options import IN_SCENARIOS, LOAD, SIMULATE, STACK, Given, takes
 from simulator.commands.up import stack_options
 from simulator.failure import Failure, UsageFailure
 
 if TYPE_CHECKING:
-    from simulator.run import RunOptions, RunResult
+    from simulator.run import LetLoose, RunOptions, RunResult
     from simulator.scenario.models import Scenario
 
 EXIT_INTERRUPTED: Final = 130
@@ -43,7 +43,7 @@ Target = Annotated[
 ]
 
 
-@takes(*STACK, *LOAD, "json", left_open=IN_SCENARIOS)
+@takes(*STACK, *SIMULATE, "json", left_open=IN_SCENARIOS)
 def simulate(
     given: Given,
     named: Named = "checkout",
@@ -62,6 +62,7 @@ def simulate(
 
     Example: payonce simulate --seed 7 --duration 10s --guarantee at-least-once
     Example: payonce simulate mobile-checkout --plan-only
+    Example: payonce simulate calm --find-max 'p99<100ms' --rate 100 --duration 8s
     Example: payonce simulate examples/pay.yaml --processor 'python examples/naive_processor.py'
     """
     if list_:
@@ -200,8 +201,9 @@ def _with_processor(options: "RunOptions", command: str) -> "RunOptions":
 async def _simulate(given: Given, options: "RunOptions", stopping: asyncio.Event) -> int:
     from simulator.run import run_once  # noqa: PLC0415  not for --help
 
+    options, let_loose = _find_max(given, options) if given.find_max else (options, None)
     with Teller() as tell:
-        result = await run_once(options, tell, stopping)
+        result = await run_once(options, tell, stopping, let_loose)
     with reader_may_leave():
         if given.json:
             typer.echo(json.dumps(result.summary))
@@ -211,11 +213,23 @@ async def _simulate(given: Given, options: "RunOptions", stopping: asyncio.Event
     return _exit_code(result)
 
 
+def _find_max(given: Given, options: "RunOptions") -> "tuple[RunOptions, LetLoose]":
+    """Steps instead of the scenario's stages, as long as --duration says; its faults and thresholds are left out."""
+    from simulator.load_max import STEP_S, FindMax, read_threshold  # noqa: PLC0415  not for --help
+
+    assert given.find_max is not None, "asked for"
+    threshold = read_threshold(given.find_max)
+    scenario = options.scenario.model_copy(update={"faults": (), "thresholds": ()})
+    step_s = given.duration_s if "duration" in given.typed else STEP_S
+    return replace(options, scenario=scenario), FindMax(threshold, step_s)
+
+
 def _exit_code(result: "RunResult") -> int:
     code = EXIT_CODES[result.report.verdict.value]
     if result.interrupted and code != 1:
         return EXIT_INTERRUPTED
-    return code or (EXIT_CROSSED if result.crossed else 0)
+    nowhere = result.summary.get("find_max", {"rate_per_s": 1})["rate_per_s"] is None
+    return code or (EXIT_CROSSED if result.crossed or nowhere else 0)
 
 
 async def _side_by_side(

@@ -45,6 +45,11 @@ class Threshold:
     operator: str
     bound: float
 
+    @property
+    def kind(self) -> str:
+        """`latency`, `share`, `rate`, or `count`: of anomalies, which only an audit knows."""
+        return _kind(self.metric)
+
     def holds(self, value: float) -> bool:
         return _OPERATORS[self.operator](value, self.bound)
 

@@ -19,6 +19,7 @@ from typing import Final, Self
 
 from hdrh.histogram import HdrHistogram
 
+FILE: Final = "latency.hlog"
 FORMAT: Final = "1.3"
 SERVICE: Final = ".service"
 NS_A_MS: Final = 1_000_000.0

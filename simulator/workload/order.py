@@ -15,9 +15,9 @@ from typing import Any, Protocol, Self
 
 from events.connection import KafkaConnection
 from simulator.scenario.models import Load as Planned
+from simulator.workload import latency_log
 from simulator.workload.kafka_door import KafkaDoor
 from simulator.workload.kafka_load import KafkaLoad
-from simulator.workload.latency_log import LatencyLog
 from simulator.workload.load import Door, Load, now_ms
 from simulator.workload.plan import Purchase, stream_purchases
 from simulator.workload.tally import Tally
@@ -73,17 +73,17 @@ class Customers(Protocol):
     async def run(self) -> None:
         """Returns when every customer has gone; cancelled, they are sent away first."""
 
-    def merge(self, history: Path, latency_log: Path) -> None:
+    def merge(self, history: Path) -> None:
         """What was written elsewhere into the run's own files; `history` has the run's own lines so far."""
 
 
 class OwnCustomers:
-    """`async with OwnCustomers(order, history, path) as customers: await customers.prepare(); await customers.run()`"""
+    """`async with OwnCustomers(order, history, dir) as customers: await customers.prepare(); await customers.run()`"""
 
-    def __init__(self, order: LoadOrder, history: History, latency_log: Path) -> None:
+    def __init__(self, order: LoadOrder, history: History, directory: Path, log_name: str = latency_log.FILE) -> None:
         self._order = order
         self._history = history
-        self._latency_log = latency_log
+        self._latency_log = directory / log_name
         self._opened = AsyncExitStack()
         self._load: Load | KafkaLoad | None = None
         self._begin: Callable[[float | None], Any] | None = None
@@ -119,9 +119,9 @@ class OwnCustomers:
     async def run(self, began: float | None = None, began_ms: int | None = None) -> None:
         """`began`, and the same instant by the wall clock, where another process decides it."""
         assert self._begin is not None, "prepare before you run"
-        with LatencyLog(self._latency_log, now_ms() if began_ms is None else began_ms) as log:
+        with latency_log.LatencyLog(self._latency_log, now_ms() if began_ms is None else began_ms) as log:
             self.tally.latencies.on_second = log.write
             await self._begin(began)
 
-    def merge(self, history: Path, latency_log: Path) -> None:
+    def merge(self, history: Path) -> None:
         """Everything is where it belongs already."""

@@ -26,6 +26,7 @@ import uvloop
 
 from simulator.failure import Failure
 from simulator.history import HistoryWriter, merge_histories
+from simulator.workload import latency_log
 from simulator.workload.latency_log import merge_latency_logs
 from simulator.workload.load import now_ms
 from simulator.workload.order import LoadOrder, OwnCustomers
@@ -42,6 +43,7 @@ class ManyCustomers:
 
     def __init__(self, order: LoadOrder, count: int, directory: Path) -> None:
         self.tally = Tally(warm_up_s=order.load.warm_up)
+        self._directory = directory
         self._parts = [_Part(replace(order, part=number, parts=count), directory) for number in range(count)]
         self._began_ms = 0
 
@@ -90,10 +92,11 @@ class ManyCustomers:
             whole.add(other)
         self.tally = whole
 
-    def merge(self, history: Path, latency_log: Path) -> None:
+    def merge(self, history: Path) -> None:
         """The parts' files into the run's; `history` has the run's own lines so far."""
         merge_histories(history, [part.history for part in self._parts])
-        merge_latency_logs([part.latency_log for part in self._parts], latency_log, self._began_ms)
+        logs = [part.latency_log for part in self._parts]
+        merge_latency_logs(logs, self._directory / latency_log.FILE, self._began_ms)
         for part in self._parts:
             part.history.unlink()
             part.latency_log.unlink()
@@ -179,7 +182,7 @@ def _be_customers(order: LoadOrder, history: Path, latency_log: Path, parent: Co
 async def _serve(order: LoadOrder, history_path: Path, log_path: Path, parent: Connection) -> None:
     loop = asyncio.get_running_loop()
     with HistoryWriter(history_path) as history:
-        async with OwnCustomers(order, history, log_path) as customers:
+        async with OwnCustomers(order, history, log_path.parent, log_path.name) as customers:
             await customers.prepare()
             parent.send(("ready", None))
             _, began, began_ms = await asyncio.to_thread(parent.recv)

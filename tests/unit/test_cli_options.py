@@ -8,7 +8,7 @@ import pytest
 
 from events.options import OPTIONS
 from simulator import cli
-from simulator.commands.options import LOAD, given
+from simulator.commands.options import SIMULATE, given
 from simulator.commands.simulate import _scenario
 from simulator.failure import UsageFailure
 from simulator.stack_options import StackOptions, cautions
@@ -132,7 +132,7 @@ def test_up_takes_every_option_of_the_stack(capsys: pytest.CaptureFixture[str]) 
     assert cli.run(["up", "--help"]) == 0
     shown = capsys.readouterr().out
     for option in OPTIONS.values():
-        if option.name not in LOAD:
+        if option.name not in SIMULATE:
             assert f"--{option.name} " in shown
             assert option.environment in shown
 

@@ -48,7 +48,7 @@ async def test_two_processes_are_the_customers_of_one(tmp_path: Path) -> None:
                 writer.write(RUN)
                 await customers.run()
                 writer.write({"kind": "fault", "fault": "none", "phase": "hit", "at": 2**50})
-            customers.merge(history, latency_log)
+            customers.merge(history)
     planned = plan_purchases(5, asked.load, MERCHANTS)
     lines = list(read_history(history))
     assert lines[0] == RUN
@@ -82,7 +82,7 @@ async def test_who_is_sent_away_is_in_the_history(tmp_path: Path) -> None:
         await asyncio.gather(running, return_exceptions=True)
         with HistoryWriter(history) as writer:
             writer.write(RUN)
-        customers.merge(history, tmp_path / "latency.hlog")
+        customers.merge(history)
     clients = fold(read_history(history))
     ends = {attempt.end for intent in clients.intents.values() for attempt in intent.attempts.values()}
     assert "info" in ends
