@@ -117,10 +117,13 @@ async def measure(bootstrap: str, rate: float, seconds: float, folder: Path) -> 
             await load.run(purchases, grace_s=30.0)
             took, cpu = time.perf_counter() - began, time.process_time() - cpu
     told, attempts = load_summary(load.tally), load.tally.attempts
+    if "fresh" not in told["latency_ms_by_outcome"]:
+        return f"{rate:g} purchases/s: nobody was answered after the warm-up; {cpu / attempts * 1e6:.1f} us of CPU each"
     fresh, service_ms = told["latency_ms_by_outcome"]["fresh"], told["service_ms_by_outcome"]["fresh"]
     return (
         f"{rate:g} purchases/s: {attempts / took:,.0f} commands/s, {cpu / attempts * 1e6:.1f} us of CPU each"
-        f" ({cpu / took:.0%} of a core); fresh from plan p50 {fresh['p50']:.1f} ms, p99 {fresh['p99']:.1f} ms,"
+        f" ({cpu / took:.0%} of a core: a whole one would make {attempts / cpu:,.0f}/s);"
+        f" fresh from plan p50 {fresh['p50']:.1f} ms, p99 {fresh['p99']:.1f} ms,"
         f" from send p50 {service_ms['p50']:.1f} ms, p99 {service_ms['p99']:.1f} ms;"
         f" late {told['arrivals']['late']:,}, dropped {told['arrivals']['dropped']:,};"
         f" {'kept up' if told['generator']['kept_up'] else 'DID NOT KEEP UP'}"

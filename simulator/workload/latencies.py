@@ -5,7 +5,7 @@ Out:     `totals`: HdrHistograms for the run; each finished second to `on_second
 Units:   nanoseconds inside, as HdrHistogram's own tools expect; milliseconds outside; three significant digits.
 Errors:  none: a duration outside one microsecond and ten minutes is taken as the nearer end.
 Source:  HdrHistogram. Its Python port takes microseconds for each recording, so what falls into one second is
-         first counted by its equivalent value (the same 11 bits) and recorded a few hundred times at the end.
+         first counted by the index that HdrHistogram would find, and goes into a histogram when the second is over.
 
 Bounded: whatever the rate, a second is some thousand counts, and a run is one histogram a name.
 """
@@ -20,7 +20,8 @@ NS_MIN: Final = 1_000
 NS_MAX: Final = 600 * 10**9
 DIGITS: Final = 3
 PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 99.9)
-_KEPT_BITS: Final = 11  # 2,048 steps in each power of two: what three significant digits take
+_KEPT_BITS: Final = 11  # what three significant digits take
+_STEPS_BITS: Final = 10
 _SHIFT_MIN: Final = 9  # below 512 ns HdrHistogram, begun at NS_MIN, tells nothing apart
 
 Second = int
@@ -33,6 +34,15 @@ def _no_counts() -> defaultdict[str, defaultdict[int, int]]:
 
 def histogram() -> HdrHistogram:
     return HdrHistogram(NS_MIN, NS_MAX, DIGITS)
+
+
+def _filled(counts: Mapping[int, int]) -> HdrHistogram:
+    """A histogram of these counts by index."""
+    made = histogram()
+    for index, count in counts.items():
+        made.counts[index] = count
+    made.set_internal_tacking_values(min(counts), max(counts), sum(counts.values()))
+    return made
 
 
 def figures_ms(of: HdrHistogram | None) -> dict[str, float]:
@@ -63,8 +73,8 @@ class Latencies:
             duration_ns = NS_MIN if duration_ns < NS_MIN else NS_MAX
         shift = duration_ns.bit_length() - _KEPT_BITS
         shift = max(shift, _SHIFT_MIN)
-        value = duration_ns >> shift << shift
-        self._counts[name][value] += 1
+        # HdrHistogram's own index: each power of two has 1,024 steps, the first has twice as many.
+        self._counts[name][((shift - _SHIFT_MIN) << _STEPS_BITS) + (duration_ns >> shift)] += 1
 
     def finish(self) -> None:
         """The second that is being counted is over."""
@@ -72,9 +82,7 @@ class Latencies:
             return
         told: dict[str, HdrHistogram] = {}
         for name, counts in sorted(self._counts.items()):
-            told[name] = histogram()
-            for value, count in counts.items():
-                told[name].record_value(value, count)
+            told[name] = _filled(counts)
             self.totals.setdefault(name, histogram()).add(told[name])
         self._counts = _no_counts()
         self.on_second(self._second, told)

@@ -130,6 +130,7 @@ class Mixes:
     merchants: Choice
     personas: Choice
     journeys: Choice
+    acts: Mapping[str, Sequence[str]]  # of each journey
     cards: Choice
     amounts: Amounts
     currency_of: Mapping[str, str]  # a merchant has one; which one is the merchant's own, not the run's
@@ -141,6 +142,7 @@ class Mixes:
             Choice.of({name: 1.0 / rank**load.merchants.zipf for rank, name in enumerate(merchants, 1)}),
             Choice.of(load.personas),
             Choice.of(load.journeys),
+            {journey: acts(journey) for journey in load.journeys},
             Choice.of(load.cards),
             load.amounts,
             {merchant: currencies.draw(seeded("currency", merchant)) for merchant in merchants},
@@ -152,7 +154,7 @@ def _purchase(seed: int, number: int, at_ms: float, mixes: Mixes, salt: str) -> 
     merchant_id = mixes.merchants.draw(rng)
     amounts = mixes.amounts
     amount = max(amounts.least, min(amounts.most, round(rng.lognormvariate(mu(amounts), amounts.spread))))
-    first, *later = acts(mixes.journeys.draw(rng))
+    first, *later = mixes.acts[mixes.journeys.draw(rng)]
     intent = f"i-{salt}{number:06d}"
     payload: dict[str, Any] = {
         "amount": amount,
