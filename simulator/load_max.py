@@ -11,6 +11,7 @@ nothing left soon after the last arrival: a rate at which they fall behind is no
 """
 
 import asyncio
+import shutil
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -27,10 +28,12 @@ from simulator.workload.order import Customers
 from simulator.workload.search import Answer, search
 from simulator.workload.summary import load_summary
 
+FOLDER: Final = "find-max"  # each step's latency.hlog
 STEP_S: Final = 8.0
 WARM_UP_SHARE: Final = 0.25  # of a step; the one before has left its mark on caches and batches
 DRAIN_S_MAX: Final = 2.0  # a step whose backlog takes longer was too fast for the processors
 DRAIN_S_WAIT: Final = 60.0  # before the next step begins
+NOT_KEPT_UP: Final = "the load generator did not keep up"
 ALL_ALIKE: Final = {"careful": 1}
 
 
@@ -65,6 +68,7 @@ class FindMax:
         tell: Narrator,
         stopping: asyncio.Event,
     ) -> Loosed:
+        await asyncio.to_thread(shutil.rmtree, options.dir / FOLDER, ignore_errors=True)  # an earlier search's
         tell.line(f"the highest rate at which {self._threshold.text} holds; steps of {self._step_s:g} s")
         trying = search(options.scenario.load.highest_rate)
         answer = Answer(None, None, confirmed=False)
@@ -77,6 +81,8 @@ class FindMax:
                 answer = over.value
                 break
         told = self._tell(answer)
+        if stopping.is_set():
+            told["says"] = f"Interrupted after {len(self._steps)} steps, before there was an answer."
         tell.line(told["says"])
         return Loosed(self._customers, self._best or self._last, {}, {"find_max": told})
 
@@ -96,8 +102,8 @@ class FindMax:
             options.seed, self._load(options.scenario.load, rate), place, straight(place.gateway_urls),
             len(log.partitions), salt=f"{place.salt}{number:02d}-",
         )  # fmt: skip
-        directory = options.dir / f"step-{number:02d}"
-        await asyncio.to_thread(directory.mkdir, exist_ok=True)
+        directory = options.dir / FOLDER / f"step-{number:02d}"
+        await asyncio.to_thread(directory.mkdir, parents=True)
         made = customers_of(order, options.load_processes, history, directory)
         self._customers.append(made)
         async with made as customers, Backlog(log) as backlog:
@@ -108,11 +114,11 @@ class FindMax:
             backlog.arrivals_over()
             await backlog.drain(0.0 if stopping.is_set() else DRAIN_S_WAIT)
         load = load_summary(customers.tally) | {"backlog": backlog.to_json()}
-        step = self._judge(number, rate, load)
+        self._last = load
         if stopping.is_set():
             return False
+        step = self._judge(number, rate, load)
         self._steps.append(step)
-        self._last = load
         if step["held"]:
             self._best = load
         tell.line(_line(step, self._threshold))
@@ -128,7 +134,7 @@ class FindMax:
         drained_s = load["backlog"]["drained_s"]
         why = [] if judged.held else [f"{self._threshold.text} did not hold"]
         if not load["generator"]["kept_up"]:
-            why.append("the load generator did not keep up")
+            why.append(NOT_KEPT_UP)
         if load["purchases_dropped"]:
             why.append(f"{load['purchases_dropped']} customers were dropped")
         if drained_s is None or drained_s > DRAIN_S_MAX:
@@ -169,7 +175,7 @@ def _said(threshold: Threshold, answer: Answer, values: list[float], limits: lis
     said += "; no rate failed." if answer.fails_at is None else f", and not at {answer.fails_at:.1f}."
     if not answer.confirmed:
         said += " The steps were used up before it held often enough to be sure."
-    if limits and all("the load generator did not keep up" in why for why in limits):
+    if limits and all(why == [NOT_KEPT_UP] for why in limits):
         said += " It was the load generator that did not keep up beyond: the system may do more."
     return said
 

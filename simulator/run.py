@@ -46,6 +46,7 @@ from simulator.scenario.thresholds import judge
 from simulator.settle import SETTLE_S, settle
 from simulator.stack_files import is_stack_running
 from simulator.stack_options import StackOptions, cautions
+from simulator.workload import latency_log
 from simulator.workload.load import Door, now_ms
 from simulator.workload.order import Customers
 from simulator.workload.summary import fault_summary, load_summary
@@ -126,7 +127,7 @@ async def run_once(
     options = replace(options, scenario=without_missed_faults(options.scenario, tell.line))
     options.dir.mkdir(parents=True, exist_ok=True)
     history_path, report_path = options.dir / "history.jsonl", options.dir / "report.json"
-    for old in (history_path, report_path):
+    for old in (history_path, report_path, options.dir / latency_log.FILE):
         old.unlink(missing_ok=True)
     for sentence in cautions(options.stack) if options.target is None else ():
         tell.line(sentence)

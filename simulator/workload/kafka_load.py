@@ -201,9 +201,7 @@ class KafkaLoad:
             attempt = self._waiting.pop(record.key, None)
             if attempt is None:
                 continue  # another's, a repeated one, or too late
-            reply = orjson.loads(record.value)
-            told = {"status": reply["status"], "replayed": reply["replayed"], "body": reply["body"]}
-            self._end(attempt, {"kind": "ok", **told})
+            self._end(attempt, _heard(record.value))
         self._flush()
 
     def lost(self, letters: Sequence[Letter], reason: str) -> None:
@@ -254,3 +252,15 @@ class KafkaLoad:
             self._lines.append(attempt.errand.ended(attempt, {"kind": "info", "reason": "the run ended"}, now_ms()))
         self._waiting.clear()
         self._flush()
+
+
+def _heard(value: bytes | None) -> dict[str, Any]:
+    """How a reply is told; the processor may be anybody's, and may say anything."""
+    try:
+        reply = orjson.loads(value or b"")
+        status, replayed, body = reply["status"], reply["replayed"], reply["body"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return {"kind": "info", "reason": "the reply could not be read"}
+    if type(status) is not int or not isinstance(body, str):
+        return {"kind": "info", "reason": "the reply could not be read"}
+    return {"kind": "ok", "status": status, "replayed": replayed is True, "body": body}

@@ -175,7 +175,7 @@ def _be_customers(order: LoadOrder, history: Path, latency_log: Path, parent: Co
         uvloop.run(_serve(order, history, latency_log, parent))
     except Failure as failure:
         parent.send(("failed", str(failure)))
-    except EOFError:
+    except (EOFError, ConnectionError):
         return  # nobody is interested any more
 
 

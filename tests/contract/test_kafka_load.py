@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from events.connection import connection
 from events.guarantees import Guarantee
+from events.topics import topic_name
 from services.kafka.kafka_log import KafkaLog
 from simulator.audit_run import audit_namespace
 from simulator.broker.embedded import EmbeddedBroker
@@ -99,6 +101,29 @@ async def test_an_attempt_is_on_file_before_its_command_is_on_the_log(door: Kafk
     await KafkaLoad(3, door, history.extend).run(plan_purchases(3, planned(40.0, 1), MERCHANTS), grace_s=0.1)
     assert left
     assert all(on_file for _, on_file in left)
+
+
+@pytest.mark.parametrize("reply", [b"nonsense", b"[]", b'{"status":"201","replayed":false,"body":"{}"}', None])
+async def test_a_reply_that_nobody_can_read_is_no_answer(
+    kafka: EmbeddedBroker, namespace: str, door: KafkaDoor, reply: bytes | None
+) -> None:
+    """Whoever writes the replies, the customers go on: nobody knows what became of their commands."""
+    history: list[Any] = []
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
+    await producer.start()
+    send, answering = door.send, set()
+
+    def answered(partition: int, letter: Any) -> None:
+        send(partition, letter)
+        answer = producer.send_and_wait(topic_name(namespace, "replies"), reply, letter.command_id, partition)
+        answering.add(asyncio.create_task(answer))
+
+    door.send = answered  # type: ignore[method-assign]
+    await KafkaLoad(3, door, history.extend).run(plan_purchases(3, planned(20.0, 1), MERCHANTS), grace_s=2.0)
+    await asyncio.gather(*answering)
+    await producer.stop()
+    assert "the reply could not be read" in {line.get("reason") for line in history}
+    assert not any(line["kind"] == "ok" for line in history)
 
 
 async def test_it_ends_at_once_when_it_is_cancelled(door: KafkaDoor) -> None:

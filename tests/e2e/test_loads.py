@@ -9,15 +9,20 @@ from typing import Any
 
 import pytest
 
+from tests.support.wait import wait_until_sync
+
 BOUND_S = 150.0
 
 
-def simulate(directory: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
-    """On a scenario without faults and without thresholds: how fast this machine is decides nothing."""
-    scenario = directory / "plain.yaml"
+def simulate(directory: Path, *arguments: str, stop_after: str | None = None) -> tuple[int, dict[str, Any], str]:
+    """On a scenario without faults and without thresholds: how fast this machine is decides nothing.
+
+    Stopped once the history has `stop_after`.
+    """
+    scenario, history = directory / "plain.yaml", directory / "history.jsonl"
     scenario.write_text("name: plain\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PAYONCE_")}
-    done = subprocess.run(
+    running = subprocess.Popen(
         [
             sys.executable,
             "-m",
@@ -30,12 +35,22 @@ def simulate(directory: Path, *arguments: str) -> tuple[int, dict[str, Any], str
             "--json",
         ],
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=BOUND_S,
-        check=False,
     )
-    return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
+    try:
+        if stop_after is not None:
+            wait_until_sync(
+                lambda: history.exists() and stop_after in history.read_text(),
+                timeout_s=90,
+                message="it never came so far",
+            )
+            running.terminate()
+        out, err = running.communicate(timeout=BOUND_S)
+    finally:
+        running.kill()
+    return running.returncode, json.loads(out) if out else {}, err
 
 
 @pytest.mark.timeout(200)
@@ -69,8 +84,23 @@ def test_a_search_reports_every_step_and_is_audited_at_the_end(tmp_path: Path) -
         assert told["fails_at_per_s"] is None or told["rate_per_s"] < told["fails_at_per_s"]
     assert told["fails_at_per_s"] is not None  # twenty times as many customers would be more than 30/s
     assert f"step {len(told['steps'])}: " in err
+    assert len(list((tmp_path / "find-max").glob("step-*/latency.hlog"))) == len(told["steps"])
     history = (tmp_path / "history.jsonl").read_text()
     assert history.count('"kind":"intent"') == report["audit"]["counts"]["intents"]
+
+
+@pytest.mark.timeout(200)
+def test_a_search_that_is_stopped_still_reports(tmp_path: Path) -> None:
+    """SIGTERM in the first step: its customers are sent away, the log is audited, and there is no answer."""
+    code, report, err = simulate(
+        tmp_path, "--find-max", "p99<1s", "--rate", "10", "--duration", "60s", stop_after='"kind":"ok"'
+    )
+    assert code == 0, err
+    assert report["interrupted"]
+    assert report["find_max"]["steps"] == []
+    assert "Interrupted after 0 steps" in err
+    assert report["load"]["answered"] > 0
+    assert report["audit"]["anomalies"] == []
 
 
 @pytest.mark.parametrize(

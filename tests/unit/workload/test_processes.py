@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from events.connection import connection
@@ -16,7 +19,7 @@ from simulator.workload.plan import plan_purchases
 from simulator.workload.processes import ManyCustomers
 from simulator.workload.summary import load_summary
 from tests.support.answering import gateway
-from tests.support.wait import wait_until
+from tests.support.wait import wait_until, wait_until_sync
 
 MERCHANTS = ("merchant_1", "merchant_2")
 RUN = {"kind": "run", "started_at": 1}
@@ -96,3 +99,36 @@ async def test_a_load_process_that_cannot_begin_says_why(tmp_path: Path) -> None
     async with ManyCustomers(order("", [{"for": "1s", "rate": 5}], via="kafka"), 2, tmp_path) as customers:
         with pytest.raises(Failure, match=r"The log at 127\.0\.0\.1:1 cannot be written to"):
             await customers.prepare()
+
+
+ORPHANS = """
+import asyncio, sys
+from pathlib import Path
+from tests.unit.workload.test_processes import order
+from simulator.workload.processes import ManyCustomers
+
+async def main():
+    many = ManyCustomers(order("http://127.0.0.1:1", [{"for": "10m", "rate": 20}]), 2, Path(sys.argv[1]))
+    await many.prepare()
+    await many.run()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.timeout(90)
+def test_load_processes_do_not_outlive_their_parent(tmp_path: Path) -> None:
+    """SIGKILL the parent, which can tell nobody, and its load processes go."""
+    with subprocess.Popen([sys.executable, "-c", ORPHANS, str(tmp_path)]) as parent:
+        try:
+            wait_until_sync(
+                lambda: len(list(tmp_path.glob("load-*.hlog"))) == 2, timeout_s=60, message="no load process ever began"
+            )
+            parts = [
+                child for child in psutil.Process(parent.pid).children() if "spawn_main" in " ".join(child.cmdline())
+            ]
+        finally:
+            parent.kill()
+    assert len(parts) == 2
+    gone, left = psutil.wait_procs(parts, timeout=30)
+    assert len(gone) == 2, f"{left} still run"
