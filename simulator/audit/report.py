@@ -5,7 +5,7 @@ Units:   money in integer minor units per currency; offsets are Kafka's; `at` in
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -74,6 +74,25 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """One execution beyond the first of what a customer meant to do once: the second charge, and each after it."""
+
+    at: int  # when it was appended to `charges`
+    asked_at: int  # when the command that caused it was appended to `commands`; 0 where that is not known
+    intent: str
+    merchant_id: str
+    type: str  # of the charge event
+    charge_id: str
+    cause: str
+    effect: str  # what it did with the customer's money: taken, held, returned; none
+    amount: int
+    currency: str
+    partition: int  # of `charges`
+    offset: int
+    first_offset: int  # of the execution that was meant
+
+
+@dataclass(frozen=True)
 class Report:
     """One audit."""
 
@@ -88,9 +107,11 @@ class Report:
     fault_hits: Mapping[str, int] = field(default_factory=dict)
     with_history: bool = False
     with_ledger: bool = False
+    repeats: tuple[Repeat, ...] = field(default=(), repr=False, compare=False)  # all of them; not in the JSON
 
     def to_json(self) -> dict[str, Any]:
-        plain = asdict(self)
+        plain = asdict(replace(self, repeats=()))
+        del plain["repeats"]
         plain["verdict"] = self.verdict.value
         return {"schema": SCHEMA_VERSION, **plain}
 

@@ -18,6 +18,7 @@ from simulator.audit.evidence import Evidence
 from simulator.audit.finding import Finding
 from simulator.audit.log import OUTPUTS
 from simulator.audit.registry import CHECKS, LEDGER_CHECKS, Check, LedgerCheck
+from simulator.audit.repeats import repeats
 from simulator.audit.report import Anomaly, Counts, Money, Report, Verdict, add_money
 
 WITNESSES: Final = 8  # per anomaly and cause: the smallest say the most
@@ -60,6 +61,7 @@ def judge(
         fault_hits=dict(clients.fault_hits) if clients else {},
         with_history=clients is not None,
         with_ledger=books is not None,
+        repeats=repeats(evidence, findings.get("duplicate_charge", ())),
     )
 
 

@@ -94,11 +94,12 @@ class Errand:
 
     # -- lines of the history ------------------------------------------------------------------------------
 
-    def meant(self, at: int) -> Mapping[str, Any]:
+    def meant(self, at: int, planned_at: int) -> Mapping[str, Any]:
         return {
             "kind": "intent",
             "intent": self.step.intent,
             "at": at,
+            "planned_at": planned_at,
             "merchant_id": self.purchase.merchant_id,
             "operation": self.step.operation,
             "payload": self.payload,

@@ -134,7 +134,8 @@ class KafkaLoad:
         """One step of a purchase; what it comes to is heard in `done`."""
         errand = Errand(purchase, number, charge_id, self._seed, since)
         self.tally.intents += 1
-        self._lines.append(errand.meant(now_ms()))
+        planned_at = now_ms() - round((time.monotonic() - errand.since) * 1_000.0)
+        self._lines.append(errand.meant(now_ms(), planned_at))
         self._click(errand, errand.begin())
 
     def _click(self, errand: Errand, turn: Sequence[Click]) -> None:

@@ -226,6 +226,7 @@ class Load:
                 "kind": "intent",
                 "intent": errand.step.intent,
                 "at": now_ms(),
+                "planned_at": errand.planned_at,
                 "merchant_id": errand.merchant_id,
                 "operation": errand.step.operation,
                 "payload": errand.payload,
@@ -246,6 +247,7 @@ class _Errand:
         self.body = orjson.dumps(step.payload)
         self._persona = BY_NAME[purchase.persona]
         self._since = since
+        self.planned_at = now_ms() - round((time.monotonic() - since) * 1_000.0)
         self._turn_at = since  # when the customer decided on these clicks: by plan, then by the last answers
         self._attempts = 0
         self._answer: Answer | None = None  # the first that settled it
@@ -290,6 +292,7 @@ def _ending(answer: Answer) -> dict[str, Any]:
         "status": answer.status,
         "replayed": answer.headers.get("idempotent-replayed") == "true",
         "body": answer.body.decode("utf-8", "replace"),
+        **({"come_back": True} if "retry-after" in answer.headers else {}),
     }
     if answer.status == 503:
         return {"kind": "fail", "status": 503, "reason": "the gateway was not available"}
