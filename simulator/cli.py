@@ -18,7 +18,7 @@ from typing import Annotated, cast
 import typer
 
 from events.options import InvalidOption, refuse_unknown_environment
-from simulator.commands import audit, charge_events, keys, services
+from simulator.commands import audit, charge_events, keys, rendering, services
 from simulator.commands.simulate import compare, demo, simulate
 from simulator.commands.up import up
 from simulator.failure import Failure
@@ -51,6 +51,7 @@ app.command()(demo)
 app.command()(up)
 app.command()(simulate)
 app.command()(compare)
+app.command()(rendering.report)
 app.command()(audit.audit)
 app.add_typer(keys.app, name="keys")
 app.add_typer(charge_events.app, name="events")

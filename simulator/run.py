@@ -1,7 +1,8 @@
 """One run: customers pay, vandals break things, everything settles, and the log is audited.
 
 In:      RunOptions; where progress is told; a request to stop.
-Out:     DIR/history.jsonl, DIR/latency.hlog, DIR/report.json; a RunResult.
+Out:     DIR/history.jsonl, DIR/latency.hlog, DIR/report.json and what is rendered from them (report.html, …); a
+         RunResult.
 Units:   seconds in fields ending _s; instants in Unix milliseconds.
 Errors:  Failure, one sentence, when the run cannot take place. What goes wrong in it is the audit's to judge.
 Source:  CONTRACT, `payonce simulate`.
@@ -9,7 +10,6 @@ Source:  CONTRACT, `payonce simulate`.
 
 import asyncio
 import json
-import platform
 import shlex
 import shutil
 import sys
@@ -17,13 +17,15 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from rich.console import RenderableType
 
 from events.options import duration_ms
 from simulator.audit.report import Report
 from simulator.audit_run import audit_namespace
+from simulator.circumstances import command_line, machine, versions
 from simulator.failure import Failure, UsageFailure
 from simulator.faults.base import Scene
 from simulator.faults.plan import plan_strikes
@@ -41,6 +43,10 @@ from simulator.load_ways import (
 )
 from simulator.log_watch import LogWatch
 from simulator.place import Place, own_place, target_place
+from simulator.report.finished import DUPLICATES, write_duplicates
+from simulator.report.history_tail import HistoryTail
+from simulator.report.live import Live
+from simulator.report.rendering import RENDERED, render_folder
 from simulator.scenario.models import Scenario
 from simulator.scenario.thresholds import judge
 from simulator.settle import SETTLE_S, settle
@@ -51,13 +57,13 @@ from simulator.workload.load import Door, now_ms
 from simulator.workload.order import Customers
 from simulator.workload.summary import fault_summary, load_summary
 
-TELL_EVERY_S = 0.5
+LIVE_EVERY_S = 0.5
 TELL_EVERY_S_ELSEWHERE = 5.0  # where every sentence stays
 
 
 class Narrator(Protocol):
-    def progress(self, sentence: str) -> None:
-        """What passes."""
+    def progress(self, sentence: str, view: RenderableType | None = None) -> None:
+        """What passes; a terminal shows the view if there is one."""
 
     def line(self, sentence: str) -> None:
         """What stays."""
@@ -127,7 +133,8 @@ async def run_once(
     options = replace(options, scenario=without_missed_faults(options.scenario, tell.line))
     options.dir.mkdir(parents=True, exist_ok=True)
     history_path, report_path = options.dir / "history.jsonl", options.dir / "report.json"
-    for old in (history_path, report_path, options.dir / latency_log.FILE):
+    rendered = (options.dir / name for name in (DUPLICATES, *RENDERED))
+    for old in (history_path, report_path, options.dir / latency_log.FILE, *rendered):
         old.unlink(missing_ok=True)
     for sentence in cautions(options.stack) if options.target is None else ():
         tell.line(sentence)
@@ -177,6 +184,8 @@ async def run_once(
     }
     summary["thresholds"] = [judged.to_json() for judged in judge(options.scenario.judged, summary)]
     report_path.write_text(json.dumps(summary, indent=2) + "\n")
+    write_duplicates(options.dir / DUPLICATES, report.repeats)
+    await asyncio.to_thread(render_folder, options.dir, tell.progress)
     return RunResult(report, summary, stopping.is_set())
 
 
@@ -237,7 +246,9 @@ def _run_line(options: RunOptions, place: Place, log: LogWatch) -> dict[str, Any
         "processor": shlex.join(options.stack.processor) or None,
         "processors": len(place.processes.running("processor")),
         "gateways": len(place.gateway_urls),
-        "versions": {"payonce": version("payonce"), "python": platform.python_version()},
+        "command": command_line(),
+        "versions": versions(options.stack.kafka),
+        "machine": machine(),
         "started_at": now_ms(),
     }
 
@@ -269,7 +280,7 @@ async def _let_loose(
         breaking = asyncio.create_task(vandals.run(strikes))
         stop = asyncio.create_task(stopping.wait())
         over = asyncio.get_running_loop().call_later(scenario.duration_s, backlog.arrivals_over)
-        telling = asyncio.create_task(_tell_progress(options, place.guarantee, customers, vandals, tell))
+        telling = asyncio.create_task(_tell_progress(options, place.guarantee, tell))
         try:
             await _first_end(coming, breaking, stop)
         finally:
@@ -292,16 +303,15 @@ async def _first_end(customers: asyncio.Task[None], breaking: asyncio.Task[None]
         both.result()
 
 
-async def _tell_progress(
-    options: RunOptions, guarantee: str, customers: Customers, vandals: Vandals, tell: Narrator
-) -> None:
-    began = time.monotonic()
+async def _tell_progress(options: RunOptions, guarantee: str, tell: Narrator) -> None:
+    """What the history says so far, again and again; read in small pieces, since the customers are served beside it."""
+    title = f"{options.scenario.name}, seed {options.seed}"
+    live, tail = Live(guarantee, title, options.scenario.duration_s, now_ms()), HistoryTail(options.dir)
+    every_s = LIVE_EVERY_S if sys.stderr.isatty() else TELL_EVERY_S_ELSEWHERE
+    told_at = 0.0
     while True:
-        elapsed_s = min(time.monotonic() - began, options.scenario.duration_s)
-        broken = ", ".join(f"{name} ×{count}" for name, count in sorted(vandals.bitten.items()))
-        tally = customers.tally
-        tell.progress(
-            f"{guarantee}: {elapsed_s:.0f} of {options.scenario.duration_s:.0f} s, "
-            f"{tally.settled} of {tally.intents} operations answered{'; ' + broken if broken else ''}"
-        )
-        await asyncio.sleep(TELL_EVERY_S if sys.stderr.isatty() else TELL_EVERY_S_ELSEWHERE)
+        await asyncio.to_thread(live.see_all, tail)
+        if time.monotonic() - told_at >= every_s:
+            tell.progress(live.sentence(now_ms()), live.panel(now_ms()))
+            told_at = time.monotonic()
+        await asyncio.sleep(LIVE_EVERY_S)

@@ -10,10 +10,12 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from simulator.report.model import RunReport
 from simulator.scenario.models import Scenario
 from simulator.workload.persona_page import persona_page
 
 DOCUMENTS: Final[dict[str, type[BaseModel]]] = {
+    "report.schema.json": RunReport,
     "scenario.schema.json": Scenario,
 }
 

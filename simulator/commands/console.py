@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.status import Status
 
 
@@ -56,8 +57,10 @@ class Teller:
     ) -> None:
         self.quiet()
 
-    def progress(self, sentence: str) -> None:
-        """What is being done; replaced by the next on a terminal, a line of its own elsewhere."""
+    def progress(self, sentence: str, view: "RenderableType | None" = None) -> None:
+        """What is being done; replaced by the next on a terminal, which shows the view if there is one, a line of
+        its own elsewhere.
+        """
         if sentence == self._last:
             return
         self._last = sentence
@@ -66,10 +69,10 @@ class Teller:
         elif self._status is None:
             from rich.console import Console  # noqa: PLC0415  a tenth of a second, only where it is seen
 
-            self._status = Console(stderr=True).status(sentence)
+            self._status = Console(stderr=True).status(view or sentence)
             self._status.start()
         else:
-            self._status.update(sentence)
+            self._status.update(view or sentence)
 
     def line(self, sentence: str) -> None:
         """Something that happened and stays to be read."""

@@ -1,7 +1,7 @@
 """`payonce simulate`, `compare` and `demo`: let customers and vandals loose, and print the audit.
 
-Out:     DIR/report.json and DIR/history.jsonl (compare and demo: one folder for each guarantee); tables on
-         stdout.
+Out:     DIR/report.html, report.json, history.jsonl and what else comes with them (compare and demo: one folder
+         for each guarantee, and one page with all of them); tables on stdout.
 Errors:  exit codes 0 valid, 1 anomalies, 3 unknown, 130 interrupted unless anomalies; compare and demo exit 0
          when each guarantee showed what it promises.
 Source:  CONTRACT, "The command line". A second Ctrl-C waits for nothing: the kernel kills the children with
@@ -209,7 +209,7 @@ async def _simulate(given: Given, options: "RunOptions", stopping: asyncio.Event
             typer.echo(json.dumps(result.summary))
         else:
             _print_result(result)
-            typer.echo(f"\n{given.dir / 'report.json'}  {given.dir / 'history.jsonl'}")
+            typer.echo(f"\n{given.dir / 'report.html'}  {given.dir / 'report.json'}  {given.dir / 'history.jsonl'}")
     return _exit_code(result)
 
 
@@ -257,11 +257,13 @@ async def _side_by_side(
                 tell.line(str(failure))  # what was finished before is worth its table
                 break
             tell.line(f"   verdict: {results[-1].report.verdict.value}")
+    page = _comparison_page(given.dir / folder, [given.dir / folder / result.guarantee for result in results])
     with reader_may_leave():
         if given.json:
             typer.echo(json.dumps([result.summary for result in results]))
         else:
             _print_comparison(results)
+            typer.echo(f"\n{page}")
     return _judge(given, scenario.duration_s, results, stopping)
 
 
@@ -295,13 +297,24 @@ def _compare_files(given: Given, left: Path, right: Path) -> int:
             raise Failure(f"{path} cannot be read: {error.strerror}.", exit_code=2) from None
         except (KeyError, TypeError, ValueError) as error:
             raise Failure(f"{path} is not the report.json of a finished run ({error}).", exit_code=2) from None
+    folders = [left.parent, right.parent]
+    whole = all((folder / "history.jsonl").is_file() for folder in folders)
+    page = _comparison_page(given.dir / "compare", folders) if whole else None
     with reader_may_leave():
         if given.json:
             typer.echo(json.dumps([result.summary for result in results]))
         else:
             _print_comparison(results)
+            if page is not None:
+                typer.echo(f"\n{page}")
     # The worst of both: anomalies, then unknown, then a crossed threshold.
     return max((_exit_code(result) for result in results), key=lambda code: (code == 1, code == 3, code))
+
+
+def _comparison_page(folder: Path, runs: Sequence[Path]) -> Path:
+    from simulator.report.rendering import render_comparison  # noqa: PLC0415  not for --help
+
+    return render_comparison(folder, runs)
 
 
 def _print_result(result: "RunResult") -> None:
