@@ -9,12 +9,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
+import jsonschema
 import pytest
 
 from simulator.history import read_history
+from simulator.report.model import RunReport
+from tests.support.recounting import disagreements, undescribed
 from tests.support.wait import wait_until_sync
 
+SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
 SHORT = ("--seed", "7", "--rate", "40", "--duration", "10s")
 
 
@@ -68,6 +73,7 @@ def test_the_same_customers_are_overcharged_at_least_once_and_charged_exactly_on
     assert code == 1, err  # one of the two has anomalies
     assert rows(out)["verdict"] == ["invalid", "valid"]
     assert rows(out)["payment intents"] == [f"{loose['audit']['counts']['payment_intents']:,}"] * 2
+    check_reports(tmp_path / "demo")
 
 
 @pytest.mark.timeout(120)
@@ -116,6 +122,7 @@ def test_a_demo_that_is_stopped_reports_the_run_that_was_finished(tmp_path: Path
         (["simulate", "nothing"], 2, "There is no scenario 'nothing'"),
         (["compare", "a.json", "b.json"], 2, "a.json cannot be read"),
         (["compare", "a", "b", "c"], 2, "compare takes a scenario"),
+        (["report", "nowhere"], 2, "There is no finished run in nowhere"),
         (["simulate", "--target", "nowhere/stack.json"], 1, "No stack is running here"),
     ],
 )
@@ -123,11 +130,32 @@ def test_what_cannot_be_run_is_said_in_one_sentence(
     arguments: Sequence[str], code: int, sentence: str, tmp_path: Path
 ) -> None:
     """A wrong call ends at once, with one sentence and no stack trace."""
-    directory = [] if arguments[0] == "compare" else ["--dir", str(tmp_path)]
+    directory = [] if arguments[0] in ("compare", "report") else ["--dir", str(tmp_path)]
     got, _, err = finish(payonce(*arguments, *directory), timeout_s=30.0)
     assert got == code, err
     assert err.startswith(sentence)
     assert len(err.strip().splitlines()) == 1
+
+
+def check_reports(folder: Path) -> None:
+    """Every figure of both reports comes out again from the files beside it, report.json is as its schema says, and
+    `payonce report` makes the same pages again, byte for byte.
+    """
+    schema = json.loads(SCHEMA.read_text())
+    for guarantee in ("at-least-once", "exactly-once"):
+        assert disagreements(folder / guarantee) == []
+        summary = json.loads((folder / guarantee / "report.json").read_text())
+        jsonschema.validate(summary, schema)
+        assert undescribed(RunReport.model_validate(summary)) == []
+        suite = next(ET.fromstring((folder / guarantee / "report.xml").read_text()).iter("testsuite"))
+        assert (suite.attrib["failures"] != "0") is (summary["audit"]["verdict"] == "invalid")
+        assert suite.attrib["errors"] == "0"
+    pages = {path: path.read_bytes() for path in folder.rglob("report.html")}
+    assert len(pages) == 3
+    code, out, err = finish(payonce("report", str(folder)))
+    assert code == 0, err
+    assert {line for line in out.splitlines() if line.endswith(".html")} == {str(path) for path in pages}
+    assert {path: path.read_bytes() for path in pages} == pages
 
 
 def intents(directory: Path) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Said:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def progress(self, sentence: str) -> None:
+    def progress(self, sentence: str, view: object = None) -> None:
         self.lines.append(sentence)
 
     def line(self, sentence: str) -> None:
