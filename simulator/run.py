@@ -189,6 +189,11 @@ async def run_once(
     return RunResult(report, summary, stopping.is_set())
 
 
+def _ago_ms(moment: float) -> int:
+    """Since an instant of the monotonic clock."""
+    return round((time.monotonic() - moment) * 1_000.0)
+
+
 async def _unless(stopping: asyncio.Event, starting: Coroutine[Any, Any, Place]) -> Place:
     """Whatever starts, unless somebody asks to stop before it has."""
     start, stop = asyncio.create_task(starting), asyncio.create_task(stopping.wait())
@@ -290,7 +295,8 @@ async def _let_loose(
                 task.cancel()
             await asyncio.gather(coming, breaking, stop, telling, return_exceptions=True)
         await backlog.drain(SETTLE_S)
-    load = load_summary(customers.tally) | {"backlog": backlog.to_json()}
+    began_at = now_ms() - _ago_ms(customers.tally.began)
+    load = load_summary(customers.tally) | {"began_at": began_at, "backlog": backlog.to_json()}
     return Loosed([customers], load, fault_summary(vandals.injected, vandals.bitten))
 
 

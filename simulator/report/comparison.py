@@ -251,6 +251,7 @@ def _promises(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
 def _plot_data(runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "end_s": 1,
+        "warm_up_s": 0,
         "faults": [],
         "guarantees": {one.name: curve(one.finished.series.of("all")) for one in runs if one.finished.series.of("all")},
     }

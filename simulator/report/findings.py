@@ -209,7 +209,7 @@ def doubts(finished: Finished) -> list[str]:
         )
     if load.get("warm_up_s"):
         said.append(
-            f"The first {load['warm_up_s']:g} s were for warming up: percentiles and throughput in figures leave them "
-            "out, plots show them."
+            f"The first {load['warm_up_s']:g} s were for warming up: percentiles and throughput leave out what was "
+            "planned in them, plots over time show it."
         )
     return said

@@ -43,7 +43,15 @@ class Finished:
 
     @cached_property
     def series(self) -> Series:
-        return series(self.told, self.repeats)
+        return series(self.told, self.repeats, self.measured_from)
+
+    @property
+    def measured_from(self) -> int:
+        """The instant from which on what was planned counts in percentiles: the warm-up is over."""
+        load = self.summary["load"]
+        if not load.get("warm_up_s"):
+            return 0
+        return int(load.get("began_at") or self.told.began_at) + round(1_000 * float(load["warm_up_s"]))
 
     @cached_property
     def triggers(self) -> Triggers:

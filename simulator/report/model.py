@@ -65,7 +65,8 @@ class Load(Part):
     latency_ms: Annotated[
         Percentiles, Field(description="Of operations, from the planned instant to the answer that settled them.")
     ]
-    warm_up_s: float | None = None
+    warm_up_s: Annotated[float | None, Field(description="Latencies leave out what was planned in it.")] = None
+    began_at: Annotated[int | None, Field(description="The instant that the plan of the load counts from.")] = None
     latency_ms_by_outcome: Annotated[dict[str, Numbers] | None, Field(description="Of single requests.")] = None
     service_ms_by_outcome: Annotated[dict[str, Numbers] | None, Field(description="The same, from the send.")] = None
     arrivals: Annotated[dict[str, Any] | None, Field(description="How punctually customers came.")] = None

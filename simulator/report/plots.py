@@ -25,6 +25,7 @@ def plot_data(finished: Finished) -> dict[str, Any]:
         "width_s": width_s,
         "end_s": series.length * width_s,
         "starts_s": series.starts_s,
+        "warm_up_s": max(0.0, (finished.measured_from - finished.told.began_at) / 1_000.0),
         "faults": _faults(finished),
         "columns": {name: series.columns[name] for name in ("planned", "sent", "answered", *OUTCOMES)},
         "bins_per_decade": BINS_PER_DECADE,

@@ -13,6 +13,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import merge
 from typing import Any, Final
 
 from simulator.audit.report import Repeat
@@ -41,15 +42,15 @@ class Series:
     length: int
     columns: dict[str, list[int]] = field(default_factory=dict)
     latency: dict[str, list[list[int]]] = field(default_factory=dict)  # story: bucket: values, in order
+    measured: dict[str, list[int]] = field(default_factory=dict)  # story: values in order, without the warm-up
 
     @property
     def starts_s(self) -> list[float]:
         return [index * self.width_ms / 1_000.0 for index in range(self.length)]
 
     def of(self, story: str) -> list[int]:
-        """All latencies of a story, in order; of every story for `all`."""
-        stories = self.latency.values() if story == "all" else [self.latency.get(story, [])]
-        return sorted(value for buckets in stories for bucket in buckets for value in bucket)
+        """All latencies of a story, in order, without the warm-up; of every story for `all`."""
+        return list(merge(*self.measured.values())) if story == "all" else self.measured.get(story, [])
 
     def quantile(self, story: str, wanted: float) -> list[int | None]:
         """One percentile, bucket by bucket; None where nobody was answered."""
@@ -73,7 +74,8 @@ def latency_bin(latency_ms: int) -> int:
     return math.floor(math.log10(max(1, latency_ms)) * BINS_PER_DECADE)
 
 
-def series(told: Told, repeats: Iterable[Repeat] = ()) -> Series:
+def series(told: Told, repeats: Iterable[Repeat] = (), measured_from: int = 0) -> Series:
+    """`measured_from` is when the warm-up ended: percentiles leave out what was planned before, buckets do not."""
     began_at = told.began_at
     repeats = list(repeats)
     end = max([told.last_at, began_at + 1, *(one.at for one in repeats)])
@@ -94,6 +96,8 @@ def series(told: Told, repeats: Iterable[Repeat] = ()) -> Series:
         else:
             counts["answered"][bucket(settled.ended_at)] += 1
             latency[story][bucket(operation.planned_at)].append(operation.latency_ms or 0)
+            if operation.planned_at >= measured_from:
+                found.measured.setdefault(story, []).append(operation.latency_ms or 0)
         for one in operation.tries:
             counts["sent"][bucket(one.at)] += 1
             if one.ended_at is not None:
@@ -107,6 +111,8 @@ def series(told: Told, repeats: Iterable[Repeat] = ()) -> Series:
     for buckets in latency.values():
         for values in buckets:
             values.sort()
+    for measured in found.measured.values():
+        measured.sort()
     found.latency = latency
     found.columns = {name: [counted[i] for i in range(found.length)] for name, counted in counts.items()}
     return found

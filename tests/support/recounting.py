@@ -21,14 +21,14 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def latencies(history: list[dict[str, Any]]) -> list[int]:
-    """Milliseconds from the plan to the first answer below 500, of each intent that has one."""
+def latencies(history: list[dict[str, Any]], since: float = 0) -> list[int]:
+    """Milliseconds from the plan to the first answer below 500, of each intent that has one and was planned `since`."""
     planned = {x["intent"]: x.get("planned_at", x["at"]) for x in history if x["kind"] == "intent"}
     settled: dict[str, int] = {}
     for line in history:
         if line["kind"] == "ok" and line["status"] < 500 and not line.get("come_back"):
             settled[line["intent"]] = min(line["at"], settled.get(line["intent"], line["at"]))
-    return sorted(max(0, at - planned[intent]) for intent, at in settled.items())
+    return sorted(max(0, at - planned[intent]) for intent, at in settled.items() if planned[intent] >= since)
 
 
 def ranked(values: list[int], percent: float) -> int:
@@ -87,6 +87,7 @@ def disagreements(folder: Path) -> list[str]:
     page = (folder / "report.html").read_text()
     data, counted = page_data(page), count_load(history)
     load, counts = summary["load"], summary["audit"]["counts"]
+    measured = latencies(history, load.get("began_at", 0) + 1_000 * (load.get("warm_up_s") or 0))
     pairs: dict[str, tuple[Any, Any]] = {
         name: (load[name], counted[name])
         for name in ("intents", "answered", "unanswered", "attempts", "outcomes", "replays")
@@ -99,9 +100,9 @@ def disagreements(folder: Path) -> list[str]:
         "plot: sent": (columns["sent"], counted["attempts"]),
         "plot: answered": (columns["answered"], counted["answered"]),
         "plot: latencies": (sum(cell[2] for cell in data["latency"]["all"]["heat"]), counted["answered"]),
-        "plot: p50": (dict(map(tuple, data["curves"]["all"]))[50.0], ranked(latencies(history), 50)),
+        "plot: p50": (dict(map(tuple, data["curves"]["all"]))[50.0], ranked(measured, 50)),
         **{
-            f"p{percent}": (is_near(load["latency_ms"][f"p{percent}"], ranked(latencies(history), percent)), True)
+            f"p{percent}": (is_near(load["latency_ms"][f"p{percent}"], ranked(measured, percent)), True)
             for percent in (50, 90, 99)
         },
         "page: intents": (f"{counted['intents']:,} operation" in words(page), True),

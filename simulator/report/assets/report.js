@@ -22,6 +22,8 @@
   const faults = (labels = true) => [
     Plot.rect(disturbing, { x1: "x1", x2: "x2", fill: color("band"), fillOpacity: 0.13 }),
     Plot.rect(losing, { x1: "x1", x2: "x2", fill: color("band"), fillOpacity: 0.6, frameAnchor: "top", inset: 0, insetTop: 0, y: null, render: thin }),
+    data.warm_up_s ? Plot.rect([data], { x1: 0, x2: "warm_up_s", fill: color("quiet"), fillOpacity: 0.14 }) : null,
+    labels && data.warm_up_s ? Plot.text([data], { x: 0, text: () => "warm-up", frameAnchor: "bottom-left", dy: -4, dx: 3, textAnchor: "start", fill: color("muted"), fontSize: 10 }) : null,
     labels && disturbing.length <= 12 ? Plot.text(disturbing, { x: "x1", text: (d) => words(d.fault), frameAnchor: "top-left", dy: -14, dx: 1, textAnchor: "start", fill: color("warn"), fontSize: 10, render: apart }) : null,
   ];
   // A fault that takes single requests is a line on the plot's upper edge, not a band.

@@ -73,3 +73,12 @@ def test_a_curve_rises_and_ends_at_the_longest(values: list[int]) -> None:
     assert [value for _, value in points] == sorted(value for _, value in points)
     assert points[-1] == (100.0, max(values))
     assert all((100 - percent) / 100 * len(values) >= 1 for percent, _ in points if 50 < percent < 100)
+
+
+def test_the_warm_up_is_drawn_and_not_measured() -> None:
+    """A slow beginning is seen in its bucket and left out of every percentile."""
+    slow, quick = (0, 0, [(0, 9_000, ENDS[0])]), (2_000, 0, [(0, 20, ENDS[0])])
+    found = series(fold(history_of([slow, quick])), measured_from=START + 1_000)
+    assert found.of("all") == found.of("at_once") == [20]
+    assert found.quantile("all", 99)[0] == 9_000
+    assert sum(found.columns["planned"]) == 2
