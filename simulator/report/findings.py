@@ -31,7 +31,9 @@ def headline(finished: Finished) -> str:
         intents = len({repeat.intent for repeat in finished.repeats})
         if not intents:
             return f"{counted(repeated, 'execution')} too many for {meant}; {paid}."
-        return f"{intents:,} of {meant} {'was' if intents == 1 else 'were'} executed more than once; {paid}."
+        honoured = counts.duplicates.get("new_key") == repeated
+        why = " Every key was honoured: clients asked again under new ones." if honoured else ""
+        return f"{intents:,} of {meant} {'was' if intents == 1 else 'were'} executed more than once; {paid}.{why}"
     if counts.lost:
         return (
             f"{counted(counts.lost, 'charge')} that customers were promised {'is' if counts.lost == 1 else 'are'} lost."
@@ -49,9 +51,10 @@ def cost(finished: Finished) -> str:
     run, load = finished.run, finished.summary["load"]
     replays = sum(row["count"] for row in absorbed(finished))
     latency = load["latency_ms"]
+    included = ", faults included" if finished.summary["faults"] else ""
     price = (
         f"{run['guarantee']} answered {load['throughput_per_s']:g} operations a second, half of them within "
-        f"{duration(latency['p50'])}, 99{NBSP}% within {duration(latency['p99'])}, faults included"
+        f"{duration(latency['p50'])}, 99{NBSP}% within {duration(latency['p99'])}{included}"
     )
     rewound, aborted = redelivered(finished), sum(finished.report.counts.aborted_records.values())
     absorbed_ = (
