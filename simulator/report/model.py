@@ -69,6 +69,7 @@ class Load(Part):
     began_at: Annotated[int | None, Field(description="The instant that the plan of the load counts from.")] = None
     latency_ms_by_outcome: Annotated[dict[str, Numbers] | None, Field(description="Of single requests.")] = None
     service_ms_by_outcome: Annotated[dict[str, Numbers] | None, Field(description="The same, from the send.")] = None
+    backlog: Annotated[dict[str, Any] | None, Field(description="How long commands waited, and to be drained.")] = None
     arrivals: Annotated[dict[str, Any] | None, Field(description="How punctually customers came.")] = None
     generator: Annotated[dict[str, Any] | None, Field(description="Whether the load generator kept up.")] = None
 
@@ -171,3 +172,6 @@ class RunReport(Part):
     took_s: Annotated[dict[str, float], Field(description="Seconds by phase.")]
     audit: Audit
     thresholds: list[Judged]
+    find_max: Annotated[
+        dict[str, Any] | None, Field(description="A search for the highest rate; `load` is then of one step of it.")
+    ] = None

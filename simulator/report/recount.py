@@ -31,29 +31,34 @@ class Recount:
 
 
 def recounts(finished: Finished) -> list[Recount]:
-    return list(_recounts(finished))
+    """Of a search for the highest rate `load` is one step's, the history all of them: then what the audit counted."""
+    of_load = [] if finished.summary.get("find_max") else [*_of_load(finished)]
+    return [*of_load, *_of_audit(finished)]
 
 
-def _recounts(finished: Finished) -> Iterator[Recount]:
-    told, summary = finished.told, finished.summary
-    load, counts = summary["load"], finished.report.counts
+def _of_load(finished: Finished) -> Iterator[Recount]:
+    told, load = finished.told, finished.summary["load"]
     ends = Counter(one.end for one in told.tries if one.end is not None)
     settled = sum(operation.settled is not None for operation in told.operations.values())
     yield _same("operations customers meant", load["intents"], len(told.operations))
-    yield _same("operations the auditor judged", counts.intents, len(told.operations))
     yield _same("requests sent", load["attempts"], sum(1 for _ in told.tries))
     yield _same("operations answered", load["answered"], settled)
     for name, count in load["outcomes"].items():
         yield _same(f"requests that ended {name}", count, ends[name])
     yield _same("answers replayed", load["replays"], sum(one.replayed for one in told.tries))
+    values = finished.series.of("all")
+    for wanted in (50, 99):
+        if values and load["latency_ms"].get(f"p{wanted}") is not None:
+            yield _close(f"p{wanted} in ms", load["latency_ms"][f"p{wanted}"], percentile(values, wanted))
+
+
+def _of_audit(finished: Finished) -> Iterator[Recount]:
+    told, summary, counts = finished.told, finished.summary, finished.report.counts
+    yield _same("operations the auditor judged", counts.intents, len(told.operations))
     for name, figures in summary["faults"].items():
         strikes = [strike for strike in told.strikes if strike.fault == name]
         yield _same(f"{name}: strikes", figures["injected"], len(strikes))
         yield _same(f"{name}: hits", figures["bitten"], sum(len(strike.hits) for strike in strikes))
-    values = finished.series.of("all")
-    for wanted in (50, 99):
-        if values and f"p{wanted}" in load["latency_ms"]:
-            yield _close(f"p{wanted} in ms", load["latency_ms"][f"p{wanted}"], percentile(values, wanted))
     if finished.has_repeats:
         causes = Counter(repeat.cause for repeat in finished.repeats)
         for name, count in counts.duplicates.items():
