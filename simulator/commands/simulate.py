@@ -82,12 +82,18 @@ def compare(
     what: Annotated[
         list[str] | None, typer.Argument(metavar="[SCENARIO] | A.json B.json", help="A scenario, or two finished runs.")
     ] = None,
+    defences: Annotated[
+        bool, typer.Option("--defences", help="What clients do against paying twice, before three kinds of servers.")
+    ] = False,
 ) -> int:
     """Run the same customers and faults under each guarantee, or put two finished runs side by side.
 
     Example: payonce compare --seed 7 --duration 15s
+    Example: payonce compare --defences
     Example: payonce compare one/report.json other/report.json
     """
+    if defences:
+        return _compare_defences(given, what)
     named = what or ["checkout"]
     if len(named) == 2:
         return _compare_files(given, Path(named[0]), Path(named[1]))
@@ -110,10 +116,13 @@ def demo(given: Given) -> int:
 
 
 def _scenario(given: Given, named: str) -> "Scenario":
-    """The scenario with everything that was said on the command line in its place."""
     from simulator.scenario.reading import find  # noqa: PLC0415  not for --help
 
-    scenario = find(named)
+    return _as_said(given, find(named))
+
+
+def _as_said(given: Given, scenario: "Scenario") -> "Scenario":
+    """The scenario with everything that was said on the command line in its place."""
     said = {name.replace("-", "_"): name for name in given.typed}
     system = {name: getattr(given, name) for name in type(scenario.system).model_fields if name in said}
     if "break" in given.typed:
@@ -265,6 +274,16 @@ async def _side_by_side(
             _print_comparison(results)
             typer.echo(f"\n{page}")
     return _judge(given, scenario.duration_s, results, stopping)
+
+
+def _compare_defences(given: Given, what: list[str] | None) -> int:
+    from simulator.commands.defences import compare_defences  # noqa: PLC0415  not for --help
+    from simulator.defences import base_scenario  # noqa: PLC0415
+
+    if what:
+        raise UsageFailure("compare --defences has customers and faults of its own: it takes no scenario.")
+    base = _as_said(given, base_scenario())
+    return asyncio.run(_interruptible(lambda stopping: compare_defences(given, base, _options, stopping)))
 
 
 def _judge(given: Given, duration_s: float, results: Sequence["RunResult"], stopping: asyncio.Event) -> int:

@@ -30,7 +30,7 @@ class Resend(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """One HTTP request: sent after `delay_ms`, waited for `patience_ms`.
+    """One HTTP request: sent after `delay_ms`, waited for `patience_ms`; a key of None is none.
 
     With `vanishes_after_ms` the customer's connection is gone that long after the request was sent. `add_amount`
     is what the customer has added to the amount since (where the request has one): still one payment, of the
@@ -38,7 +38,7 @@ class Click:
     `patience_ms`: a load process has one queue for each.
     """
 
-    key: str
+    key: str | None
     delay_ms: float = 0.0
     patience_ms: float = 4_000.0
     vanishes_after_ms: float | None = None
@@ -92,6 +92,7 @@ class Expects(StrEnum):
     CHARGED_ONCE = "charged once: asks under one key until an answer comes"
     LEFT_IN_DOUBT = "charged once at most: gives up early, perhaps without knowing what became of the payment"
     OVERCHARGED = "may be charged twice: the client sends one payment under several keys, and each is honoured"
+    UNPROTECTED = "sends no key: refused where one is required, charged for every attempt where none is"
 
 
 class Persona(ABC):
@@ -129,7 +130,7 @@ def minted(rng: Random, *, kept: bool) -> Iterator[str]:
             key = new_key(rng)
 
 
-def insist(rng: Random, keys: Iterator[str], like: Click, tries: int = TRIES_MAX) -> Visit:
+def insist(rng: Random, keys: Iterator[str | None], like: Click, tries: int = TRIES_MAX) -> Visit:
     """Ask like this, under the next key, until an answer settles it or `tries` are over; back off in between."""
     delay_ms = like.delay_ms
     for attempt in range(1, tries + 1):

@@ -106,7 +106,7 @@ class Errand:
             "persona": self.purchase.persona,
         }
 
-    def invoked(self, attempt: Attempt, key: str, payload: orjson.Fragment, at: int) -> Mapping[str, Any]:
+    def invoked(self, attempt: Attempt, key: str | None, payload: orjson.Fragment, at: int) -> Mapping[str, Any]:
         return {
             "kind": "invoke",
             "intent": self.step.intent,

@@ -189,9 +189,10 @@ class Load:
         """The request, once more if its connection died and somebody resends silently."""
         headers = {
             "Authorization": f"Bearer {self._api_keys[errand.merchant_id]}",
-            "Idempotency-Key": f'"{click.key}"',
             "Content-Type": "application/json",
         }
+        if click.key is not None:
+            headers["Idempotency-Key"] = f'"{click.key}"'
         try:
             return await door.client.request(
                 "POST",

@@ -45,6 +45,7 @@ _PROMISES = {
     Expects.CHARGED_ONCE: "charged once, and told so",
     Expects.LEFT_IN_DOUBT: "charged once at most; may not learn it",
     Expects.OVERCHARGED: "**may be charged twice**",
+    Expects.UNPROTECTED: "refused; where keys are optional, **charged for every attempt**",
 }
 _TABLE = """| persona | weight | what it does | under exactly-once |
 | --- | --- | --- | --- |

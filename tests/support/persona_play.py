@@ -56,7 +56,7 @@ def clicks_of(turns: list[Turn]) -> list[Click]:
     return [click for turn in turns for click in turn]
 
 
-def keys_of(turns: list[Turn]) -> set[str]:
+def keys_of(turns: list[Turn]) -> set[str | None]:
     return {click.key for click in clicks_of(turns)}
 
 

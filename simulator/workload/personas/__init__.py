@@ -19,6 +19,7 @@ from simulator.workload.personas.key_per_click import KeyPerClick
 from simulator.workload.personas.key_per_retry import KeyPerRetry
 from simulator.workload.personas.lost_connection import LostConnection
 from simulator.workload.personas.network_switcher import NetworkSwitcher
+from simulator.workload.personas.no_key import NoKey, NoKeyBackoff, NoKeyDisabledButton
 from simulator.workload.personas.offline_resumer import OfflineResumer
 from simulator.workload.personas.okhttp import OkHttp
 from simulator.workload.personas.refresher import RefresherCancelled, RefresherRendered, RefresherResent
@@ -67,6 +68,9 @@ PERSONAS: Final[tuple[Persona, ...]] = (
     TanStackQuery(key_kept=False),
     Swr(key_kept=False),
     ApolloRetryLink(key_kept=False),
+    NoKey(),
+    NoKeyDisabledButton(),
+    NoKeyBackoff(),
 )
 
 BY_NAME: Final[dict[str, Persona]] = {persona.name: persona for persona in PERSONAS}

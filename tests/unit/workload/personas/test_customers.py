@@ -13,7 +13,7 @@ KEPT_OR_NEW = pytest.mark.parametrize("variant", ["", "_new_key"])
 SEEDS = range(60)
 
 
-def lost_until(persona: Persona, seed: int, answered: int) -> list[tuple[str, float]]:
+def lost_until(persona: Persona, seed: int, answered: int) -> list[tuple[str | None, float]]:
     """Key and delay of every click when the first answer comes to click number `answered`."""
     turns = play(persona, seed, lambda n, _click: CREATED if n >= answered else DIED)
     return [(click.key, click.delay_ms) for click in clicks_of(turns)]
@@ -155,3 +155,15 @@ def test_a_key_per_retry_needs_a_lost_answer() -> None:
 
 def _unless_gone(click: Click) -> Outcome:
     return CREATED if click.vanishes_after_ms is None else DIED
+
+
+@pytest.mark.parametrize("name", ["no_key", "no_key_disabled_button", "no_key_backoff"])
+def test_without_a_key_every_request_is_another_payment(name: str) -> None:
+    """None of them says that its retries belong together; an answer ends each, and so does a refusal."""
+    for seed in SEEDS:
+        turns = play(BY_NAME[name], seed, lambda n, _click: CREATED if n >= 4 else DIED)
+        assert keys_of(turns) == {None}
+        assert len(turns[0]) == 1 or name == "no_key"
+        assert len(clicks_of(turns)) in (4, 5)
+        refused = play(BY_NAME[name], seed, lambda _n, _click: Outcome("ok", 400))
+        assert len(refused) == 1
