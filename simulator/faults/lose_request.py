@@ -5,12 +5,14 @@ connection is reset), some wait until their patience ends (nothing ever comes ba
 customer cannot know.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from simulator.faults.base import Cadence, Fault, Injection, Scene, Share
-from simulator.proxy.http import Loss, Lost, Manner
+from simulator.faults.http_link import Draw, Lost, standing_on
+from simulator.proxy.toxic import Passage, Toxic, Treatment
 
 
 class LoseRequest(Fault):
@@ -22,20 +24,18 @@ class LoseRequest(Fault):
     silent: Annotated[Share, Field(description="Of the lost ones: nothing comes back at all.")] = 0.2
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
-        def decide() -> Manner | None:
-            # The first one that passes is always lost: a fault that was planned should bite.
-            if injection.hits and injection.rng.random() >= self.share:
-                return None
-            return "silence" if injection.rng.random() < self.silent else "reset"
-
-        def lost(one: Lost) -> None:
-            injection.hit(gateway=one.gateway, manner=one.manner, bytes=one.bytes_lost)
-
-        loss = Loss("request", decide, lost)
-        for proxy in scene.proxies:
-            proxy.add(loss)
-        try:
+        with standing_on(scene.proxies, _Losing(self, Draw(injection, self.share))):
             await scene.lasts(injection.lasts_s)
-        finally:
-            for proxy in scene.proxies:
-                proxy.remove(loss)
+
+
+@dataclass(eq=False)
+class _Losing(Toxic):
+    fault: LoseRequest
+    draw: Draw
+
+    def begins(self, passage: Passage) -> Treatment | None:
+        if passage.direction != "request" or not self.draw.falls():
+            return None
+        injection = self.draw.injection
+        silent = injection.rng.random() < self.fault.silent
+        return Lost(passage, injection, "silence" if silent else "reset")

@@ -4,12 +4,14 @@ Copies the loss that makes people retry: the gateway answered, the connection wa
 arrived. Without deduplication each of these is a second charge as soon as the customer tries again.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from simulator.faults.base import Cadence, Fault, Injection, Scene, Share
-from simulator.proxy.http import Loss, Lost, Manner
+from simulator.faults.http_link import Draw, Lost, standing_on
+from simulator.proxy.toxic import Passage, Toxic, Treatment
 
 
 class LoseResponse(Fault):
@@ -20,18 +22,15 @@ class LoseResponse(Fault):
     share: Annotated[Share, Field(description="Of the answers, while it lasts.")] = 0.08
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
-        def decide() -> Manner | None:
-            # The first one that passes is always lost: a fault that was planned should bite.
-            return "reset" if not injection.hits or injection.rng.random() < self.share else None
-
-        def lost(one: Lost) -> None:
-            injection.hit(gateway=one.gateway, manner=one.manner, bytes=one.bytes_lost)
-
-        loss = Loss("response", decide, lost)
-        for proxy in scene.proxies:
-            proxy.add(loss)
-        try:
+        with standing_on(scene.proxies, _Losing(Draw(injection, self.share))):
             await scene.lasts(injection.lasts_s)
-        finally:
-            for proxy in scene.proxies:
-                proxy.remove(loss)
+
+
+@dataclass(eq=False)
+class _Losing(Toxic):
+    draw: Draw
+
+    def begins(self, passage: Passage) -> Treatment | None:
+        if passage.direction != "response" or not self.draw.falls():
+            return None
+        return Lost(passage, self.draw.injection, "reset")

@@ -1,70 +1,29 @@
-"""A TCP proxy before one gateway that loses requests and answers: bytes, not a flag.
+"""A TCP proxy before one gateway: bytes both ways, and whatever the toxics on it do to them.
 
-In:      connections of customers; losses, which say for each request and each answer whether it is lost, and
-         how.
-Out:     the same bytes to the gateway and back, except the lost ones.
-Units:   bytes.
+In:      connections of customers; toxics, which are asked for each request and each answer that begins.
+Out:     the same bytes to the gateway and back, treated by the toxics; copies of requests on connections of their own.
+Units:   bytes; seconds in names ending _S.
 Errors:  a gateway that cannot be reached resets the customer's connection, as a balancer would.
-Source:  Toxiproxy's `reset_peer` and `timeout`, aimed at a direction.
+Source:  Toxiproxy, aimed at a direction and at a message. asyncio protocols, not streams: while no toxic stands here
+         a byte costs one read and one write (`benchmarks/http_proxy.py`).
 
-Nothing is parsed. On a connection where each request waits for its answer, the first bytes from the customer
-after bytes from the gateway begin a request, and the first bytes from the gateway after that begin its
-answer.
-- A lost *request*: its bytes are never forwarded. Then the connection is reset, or it stays open and silent.
-- A lost *response*: the request was forwarded and the gateway has answered; the answer's bytes are dropped
-  and the connection is reset. The payment happened, and the customer does not know.
+Nothing is parsed. On a connection where each request waits for its answer, the first bytes from the customer after
+bytes from the gateway begin a request, and the first bytes from the gateway after that begin its answer.
 """
 
 import asyncio
+import itertools
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import cast
 from urllib.parse import urlsplit
 
-Direction = Literal["request", "response"]
-Manner = Literal["reset", "silence"]
+from simulator.proxy.toxic import Closing, Direction, End, LetGo, Passage, Toxic, Treatment
 
 STOP_S = 2.0
-_CHUNK = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """What a loss did, for the record."""
-
-    gateway: str
-    direction: Direction
-    manner: Manner
-    bytes_lost: int
-
-
-@dataclass(eq=False, slots=True)
-class Loss:
-    """Asked once for each request (or answer) that begins; None lets it pass."""
-
-    direction: Direction
-    decide: Callable[[], Manner | None]
-    on_lost: Callable[[Lost], None]
-
-
-@dataclass(eq=False, slots=True)
-class _Conversation:
-    """One customer's connection and its twin to the gateway."""
-
-    customer: asyncio.StreamWriter
-    gateway: asyncio.StreamWriter
-    asked: bool = False  # a request has begun and its answer has not
-
-    def end(self, *, reset: bool) -> None:
-        """The gateway is always told goodbye: a reset would also discard a request it has not read yet."""
-        self.gateway.close()
-        if reset:
-            _reset(self.customer)
-        else:
-            self.customer.close()
 
 
 class HttpLossProxy:
@@ -75,10 +34,10 @@ class HttpLossProxy:
         self.host = host
         self.port = port
         self.url = ""  # where customers connect, once started
-        self._losses: list[Loss] = []
+        self.toxics: tuple[Toxic, ...] = ()
+        self.conversations: set[_Conversation] = set()
+        self.exchanges = itertools.count(1)
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._conversations: set[_Conversation] = set()
 
     @classmethod
     def before(cls, name: str, url: str) -> "HttpLossProxy":
@@ -88,7 +47,8 @@ class HttpLossProxy:
 
     async def start(self) -> tuple[str, int]:
         """Returns the host and port customers connect to."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Conversation(self).customer, "127.0.0.1", 0)
         host, port = self._server.sockets[0].getsockname()[:2]
         self.url = f"http://{host}:{port}"
         return str(host), int(port)
@@ -96,98 +56,231 @@ class HttpLossProxy:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for conversation in list(self._conversations):
-            conversation.end(reset=True)
-        if self._tasks:  # they end by themselves: a cancelled one would make asyncio complain
-            await asyncio.wait(self._tasks, timeout=STOP_S)
+        self.toxics = ()
+        over = [conversation.over for conversation in self.conversations]
+        for conversation in list(self.conversations):
+            conversation.end(reset=True, by="proxy")
+            conversation.stop_lingering()
+        if over:
+            await asyncio.wait(over, timeout=STOP_S)
+        for conversation in list(self.conversations):  # bytes that nobody reads keep a connection open
+            conversation.abort()
 
-    def add(self, loss: Loss) -> None:
-        self._losses.append(loss)
+    def add(self, toxic: Toxic) -> None:
+        """Behind those that stand here already; messages on their way are not its concern."""
+        self.toxics = (*self.toxics, toxic)
 
-    def remove(self, loss: Loss) -> None:
-        with suppress(ValueError):
-            self._losses.remove(loss)
+    def remove(self, toxic: Toxic) -> None:
+        """Afterwards it holds no byte and no connection any more."""
+        self.toxics = tuple(each for each in self.toxics if each is not toxic)
+        for conversation in list(self.conversations):
+            conversation.let_go_of(toxic)
 
-    def _decide(self, direction: Direction) -> tuple[Loss, Manner] | None:
-        for loss in self._losses:
-            if loss.direction == direction and (manner := loss.decide()) is not None:
-                return loss, manner
-        return None
 
-    async def _accept(self, from_customer: asyncio.StreamReader, to_customer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+class _Conversation:
+    """One customer's connection and its twin to the gateway."""
+
+    def __init__(self, proxy: HttpLossProxy) -> None:
+        self.proxy = proxy
+        self.customer = _Side(self, "customer")
+        self.gateway = _Side(self, "gateway")
+        self.customer.outward = _Lane(self, "request", self.customer, self.gateway)
+        self.gateway.outward = _Lane(self, "response", self.gateway, self.customer)
+        self.customer.inward, self.gateway.inward = self.gateway.outward, self.customer.outward
+        self.asked = False  # a request has begun and its answer has not
+        self.exchange = 0
+        self.ended = False
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._connecting: asyncio.Task[None] | None = None
+        self._lingering: list[tuple[Toxic, LetGo]] = []
+
+    def begin(self) -> None:
+        """The customer is there; nothing is read from it before the gateway is, too."""
+        self.proxy.conversations.add(self)
+        self.customer.outward.hold()
+        self._connecting = asyncio.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            from_gateway, to_gateway = await asyncio.open_connection(self.host, self.port)
+            await loop.create_connection(lambda: self.gateway, self.proxy.host, self.proxy.port)
         except OSError:
-            _reset(to_customer)
+            self.end(reset=True, by="gateway")
+        else:
+            self.customer.outward.go_on()
+            if self.ended:
+                self.gateway.close()
+
+    def end(self, *, reset: bool, by: End) -> None:
+        """One end has gone; the other is told now, or when the toxics that let connections linger say so."""
+        if self.ended:
             return
-        conversation = _Conversation(to_customer, to_gateway)
-        self._conversations.add(conversation)
-        pumps = (
-            asyncio.create_task(self._requests(conversation, from_customer)),
-            asyncio.create_task(self._answers(conversation, from_gateway)),
+        self.ended = True
+        for lane in (self.customer.outward, self.gateway.outward):
+            lane.let_go()
+        self._close(self.proxy.toxics, by, partial(self._finish, reset=reset))
+
+    def _close(self, toxics: Sequence[Toxic], by: End, finish: Callable[[], None]) -> None:
+        for index, toxic in enumerate(toxics):
+            closing = Closing(self.proxy.name, by, partial(self._close, toxics[index + 1 :], by, finish))
+            let_go = toxic.closes(closing) if toxic in self.proxy.toxics else None
+            if let_go is not None:
+                self._lingering.append((toxic, let_go))
+                return
+        finish()
+
+    def _finish(self, *, reset: bool) -> None:
+        """The gateway is always told goodbye: a reset would also discard a request it has not read yet."""
+        self.gateway.close()
+        self.customer.close(reset=reset)
+
+    def stop_lingering(self) -> None:
+        for _, let_go in self._lingering:
+            let_go()
+
+    def let_go_of(self, toxic: Toxic) -> None:
+        for lane in (self.customer.outward, self.gateway.outward):
+            lane.let_go(toxic)
+        for each, let_go in list(self._lingering):
+            if each is toxic:
+                let_go()
+
+    def abort(self) -> None:
+        for side in (self.customer, self.gateway):
+            if side.transport is not None:
+                side.transport.abort()
+
+    def lost(self) -> None:
+        """One socket is closed for good."""
+        connected = (side for side in (self.customer, self.gateway) if side.transport is not None)
+        if all(side.gone for side in connected):
+            self.proxy.conversations.discard(self)
+            if not self.over.done():
+                self.over.set_result(None)
+
+
+class _Side(asyncio.Protocol):
+    """One of the two sockets."""
+
+    outward: "_Lane"  # what it sends
+    inward: "_Lane"  # what is sent to it
+
+    def __init__(self, conversation: _Conversation, name: End) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.gone = False
+        self._conversation = conversation
+        self._name = name
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's has the methods and not the class
+        if self._name == "customer":
+            self._conversation.begin()
+
+    def data_received(self, data: bytes) -> None:
+        self.outward.receive(data)
+
+    def eof_received(self) -> bool:
+        self._conversation.end(reset=False, by=self._name)
+        return True  # whether this socket is closed is the conversation's to say
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone = True
+        self._conversation.end(reset=True, by=self._name)
+        self._conversation.lost()
+
+    def pause_writing(self) -> None:
+        self.inward.hold()
+
+    def resume_writing(self) -> None:
+        self.inward.go_on()
+
+    def write(self, part: bytes) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(part)
+
+    def close(self, *, reset: bool = False) -> None:
+        """What was written goes out first. RST instead of a farewell: linger 0 makes the kernel send one."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        if reset:
+            connection: socket.socket = self.transport.get_extra_info("socket")
+            with suppress(OSError):
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.close()
+
+
+class _Lane:
+    """One direction of a conversation: from a source, through the treatments of the present message, to a target."""
+
+    def __init__(self, conversation: _Conversation, direction: Direction, source: _Side, target: _Side) -> None:
+        self._conversation = conversation
+        self._direction = direction
+        self._asks = direction == "request"
+        self._source = source
+        self._target = target
+        self._way: Callable[[bytes], None] = target.write  # where the next bytes go
+        self._treatments: list[tuple[Toxic, Treatment]] = []
+        self._holds = 0
+
+    def receive(self, part: bytes) -> None:
+        conversation = self._conversation
+        if conversation.ended:
+            return  # the other end has gone, and this one has not noticed yet
+        if conversation.asked is not self._asks:
+            conversation.asked = not conversation.asked
+            if conversation.asked:
+                conversation.exchange = next(conversation.proxy.exchanges)
+            self._begin()
+        self._way(part)
+
+    def _begin(self) -> None:
+        if self._treatments:
+            self.let_go()  # bytes of the message before this one come before it
+            self._treatments.clear()
+        self._way = self._find_way(self._conversation.proxy.toxics)
+
+    def _find_way(self, toxics: tuple[Toxic, ...]) -> Callable[[bytes], None]:
+        """Into the treatment of the first of these toxics that has one, or onto the wire."""
+        for index, toxic in enumerate(toxics):
+            if toxic not in self._conversation.proxy.toxics:
+                continue  # removed while the message was held by an earlier one
+            treatment = toxic.begins(self._passage(toxics[index + 1 :]))
+            if treatment is not None:
+                self._treatments.append((toxic, treatment))
+                return treatment.take
+        return self._target.write
+
+    def _passage(self, rest: tuple[Toxic, ...]) -> Passage:
+        found: list[Callable[[bytes], None]] = []
+
+        def forward(part: bytes) -> None:
+            if not found:
+                found.append(self._find_way(rest))
+            found[0](part)
+
+        conversation = self._conversation
+        return Passage(
+            conversation.proxy.name,
+            self._direction,
+            conversation.exchange,
+            forward,
+            lambda: conversation.end(reset=True, by="proxy"),
+            self.hold,
+            self.go_on,
         )
-        try:
-            await asyncio.wait(pumps)
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            conversation.end(reset=True)
-            self._conversations.discard(conversation)
 
-    async def _requests(self, conversation: _Conversation, from_customer: asyncio.StreamReader) -> None:
-        async def forward(received: bytes) -> None:
-            if conversation.asked:
-                return await _write(conversation.gateway, received)
-            conversation.asked = True
-            if (decided := self._decide("request")) is None:
-                return await _write(conversation.gateway, received)
-            loss, manner = decided
-            loss.on_lost(Lost(self.name, "request", manner, len(received)))
-            if manner == "reset":
-                raise ConnectionResetError
-            while await from_customer.read(_CHUNK):  # swallowed until the customer loses patience
-                pass
-            raise ConnectionResetError
+    def let_go(self, toxic: Toxic | None = None) -> None:
+        """Of what this toxic holds here, or what any does."""
+        for each, treatment in self._treatments:  # what one lets go of may come to a later one that is not here yet
+            if toxic is None or each is toxic:
+                treatment.let_go()
 
-        await _pump(from_customer, forward, conversation)
+    def hold(self) -> None:
+        self._holds += 1
+        if self._holds == 1 and self._source.transport is not None and not self._source.transport.is_closing():
+            self._source.transport.pause_reading()
 
-    async def _answers(self, conversation: _Conversation, from_gateway: asyncio.StreamReader) -> None:
-        async def forward(received: bytes) -> None:
-            if conversation.asked:
-                conversation.asked = False
-                if (decided := self._decide("response")) is not None:
-                    decided[0].on_lost(Lost(self.name, "response", "reset", len(received)))
-                    raise ConnectionResetError
-            await _write(conversation.customer, received)
-
-        await _pump(from_gateway, forward, conversation)
-
-
-async def _pump(
-    source: asyncio.StreamReader, forward: Callable[[bytes], Awaitable[None]], conversation: _Conversation
-) -> None:
-    """Forward until the source ends; whatever ends one direction ends the conversation."""
-    try:
-        while received := await source.read(_CHUNK):
-            await forward(received)
-    except OSError:
-        conversation.end(reset=True)
-    else:
-        conversation.end(reset=False)
-
-
-async def _write(writer: asyncio.StreamWriter, received: bytes) -> None:
-    writer.write(received)
-    await writer.drain()
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """RST instead of a farewell: linger 0 makes the kernel send one when the socket is closed."""
-    if not writer.is_closing():
-        connection: socket.socket = writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
+    def go_on(self) -> None:
+        self._holds -= 1
+        if self._holds == 0 and self._source.transport is not None and not self._source.transport.is_closing():
+            self._source.transport.resume_reading()

@@ -1,133 +1,194 @@
-"""The proxy before the gateways, on real sockets: what is lost, and what had happened all the same."""
+"""The proxy before the gateways, on real sockets: bytes pass, toxics are asked, and nothing is left of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
 
 import pytest
 
-from simulator.proxy.http import Direction, HttpLossProxy, Loss, Lost, Manner
-from simulator.workload.http_client import Answer, HttpClient, NotSentError, OutcomeUnknownError
+from simulator.proxy.toxic import Closing, LetGo, Passage, Toxic, Treatment
+from simulator.workload.http_client import HttpClient, NotSentError, OutcomeUnknownError
+from tests.support.link import link
+from tests.support.wait import wait_until
 
 
-class Gateway:
-    """A server that counts the requests that reached it and answers each with its number."""
+class Noting(Toxic):
+    """Writes down what it is asked, and treats nothing."""
 
     def __init__(self) -> None:
-        self.received: list[bytes] = []
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
+        self.begun: list[tuple[str, str, int]] = []
+        self.closed: list[str] = []
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                self.received.append(await reader.readexactly(length))
-                await self.may_answer.wait()
-                body = b"answer %d" % len(self.received)
-                writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n" % len(body))
-                await writer.drain()
-                writer.write(body)  # apart from its head, as servers do
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+    def begins(self, passage: Passage) -> Treatment | None:
+        self.begun.append((passage.gateway, passage.direction, passage.exchange))
+        return None
+
+    def closes(self, closing: Closing) -> LetGo | None:
+        self.closed.append(closing.by)
+        return None
 
 
-@asynccontextmanager
-async def gateway_behind_proxy() -> AsyncIterator[tuple[Gateway, HttpLossProxy, HttpClient]]:
-    gateway = Gateway()
-    server = await asyncio.start_server(gateway.serve, "127.0.0.1", 0)
-    proxy = HttpLossProxy("gateway 0", *server.sockets[0].getsockname()[:2])
-    client = HttpClient(*await proxy.start())
-    try:
-        yield gateway, proxy, client
-    finally:
-        client.close()
-        await proxy.stop()
-        gateway.may_answer.set()  # from Python 3.12 on, wait_closed waits for those who are still being served
-        server.close()
-        await server.wait_closed()
+class Stop(Treatment):
+    """Holds everything until it is told to let go."""
+
+    def __init__(self, passage: Passage, order: list[str], name: str) -> None:
+        super().__init__(passage)
+        self._held: list[bytes] | None = []
+        self._order = order
+        self._name = name
+        passage.hold()
+
+    def take(self, part: bytes) -> None:
+        if self._held is None:
+            self.passage.forward(part)
+        else:
+            self._held.append(part)
+
+    def let_go(self) -> None:
+        held, self._held = self._held, None
+        for part in held or ():
+            self.passage.forward(part)
+        if held is not None:
+            self._order.append(self._name)
+            self.passage.go_on()
 
 
-def lose_once(direction: Direction, manner: Manner, lost: list[Lost]) -> Loss:
-    decisions = iter([manner])
-    return Loss(direction, lambda: next(decisions, None), lost.append)
+class Stopping(Toxic):
+    def __init__(self, order: list[str], name: str) -> None:
+        self.order = order
+        self.name = name
+        self.asked = 0
 
-
-async def post(client: HttpClient, body: bytes, patience_ms: float = 2_000.0) -> Answer:
-    return await client.request("POST", "/v1/charges", {}, body, patience_ms=patience_ms)
+    def begins(self, passage: Passage) -> Treatment | None:
+        self.asked += 1
+        return Stop(passage, self.order, self.name) if passage.direction == "request" else None
 
 
 async def test_bytes_pass_both_ways_on_a_kept_connection() -> None:
-    """Without losses every request arrives and every answer comes back, over one connection."""
-    async with gateway_behind_proxy() as (gateway, _, client):
-        answers = [await post(client, b"pay %d" % n) for n in range(3)]
-        assert gateway.received == [b"pay 0", b"pay 1", b"pay 2"]
-        assert [answer.body for answer in answers] == [b"answer 1", b"answer 2", b"answer 3"]
+    """Without toxics every request arrives and every answer comes back, over one connection."""
+    async with link() as here:
+        answers = [await here.post(b"pay %d" % n) for n in range(3)]
+        assert here.gateway.received == [b"pay 0", b"pay 1", b"pay 2"]
+        assert [answer.body for answer in answers] == [b'{"id":"answer %d"}' % n for n in (1, 2, 3)]
         assert [answer.status for answer in answers] == [201] * 3
+        assert len(here.proxy.conversations) == 1
 
 
-async def test_a_lost_request_never_arrives() -> None:
-    """A lost request's bytes never reach the gateway, and the customer sees a reset connection."""
-    async with gateway_behind_proxy() as (gateway, proxy, client):
-        lost: list[Lost] = []
-        await post(client, b"before")
-        proxy.add(lose_once("request", "reset", lost))
+async def test_a_toxic_is_asked_for_each_request_and_each_answer() -> None:
+    """Once each, however many parts they come in; the two of one exchange have one number."""
+    async with link() as here:
+        toxic = Noting()
+        here.proxy.add(toxic)
+        for _ in range(2):
+            await here.post(os.urandom(30_000))
+        assert toxic.begun == [
+            ("gateway 0", direction, exchange) for exchange in (1, 2) for direction in ("request", "response")
+        ]
+        here.client.close()
+        await wait_until(lambda: toxic.closed, timeout_s=2.0, message="no connection was closed")
+        assert toxic.closed == ["customer"]
+
+
+async def test_what_was_removed_is_asked_no_more_and_holds_nothing() -> None:
+    """A fault that was undone leaves no trace in the proxy: what it held arrives, whole and at once."""
+    async with link() as here:
+        toxic = Stopping([], "only")
+        here.proxy.add(toxic)
+        body = os.urandom(100_000)  # more than one read: the rest must wait in the sockets
+        asking = asyncio.create_task(here.post(body))
+        await wait_until(lambda: toxic.asked, timeout_s=2.0, message="it was not asked")
+        assert here.gateway.received == []
+        here.proxy.remove(toxic)
+        assert (await asking).status == 201
+        assert here.gateway.received == [body]
+        await here.post(b"after")
+        assert toxic.asked == 1
+
+
+async def test_toxics_stand_one_behind_the_other() -> None:
+    """The second is asked only for what the first one lets go."""
+    async with link() as here:
+        order: list[str] = []
+        first, second = Stopping(order, "first"), Stopping(order, "second")
+        here.proxy.add(first)
+        here.proxy.add(second)
+        asking = asyncio.create_task(here.post(b"pay"))
+        await wait_until(lambda: first.asked, timeout_s=2.0, message="the first was not asked")
+        assert second.asked == 0
+        here.proxy.remove(first)
+        assert second.asked == 1
+        assert here.gateway.received == []
+        here.proxy.remove(second)
+        assert (await asking).status == 201
+        assert order == ["first", "second"]
+        assert here.gateway.received == [b"pay"]
+
+
+async def test_what_is_held_when_a_customer_is_gone_still_arrives() -> None:
+    """A delay is no loss: the customer's reset comes behind the bytes that came before it."""
+    async with link() as here:
+        toxic = Stopping([], "only")
+        here.proxy.add(toxic)
         with pytest.raises(OutcomeUnknownError):
-            await post(client, b"lost")
-        await post(client, b"after")
-        assert gateway.received == [b"before", b"after"]
-        assert [(one.gateway, one.direction, one.manner) for one in lost] == [("gateway 0", "request", "reset")]
-        assert lost[0].bytes_lost > len(b"lost")
+            await here.post(b"pay", patience_ms=50.0)
+        here.proxy.remove(toxic)
+        await wait_until(lambda: here.gateway.received, timeout_s=2.0, message="the request was lost")
+        assert here.gateway.received == [b"pay"]
 
 
-async def test_a_request_lost_in_silence_outlasts_the_customers_patience() -> None:
-    """A request lost in silence leaves the connection open, and the customer gives up waiting."""
-    async with gateway_behind_proxy() as (gateway, proxy, client):
-        proxy.add(lose_once("request", "silence", []))
-        with pytest.raises(OutcomeUnknownError, match="no answer within 150 ms"):
-            await post(client, b"lost", patience_ms=150.0)
-        assert gateway.received == []
-
-
-async def test_a_lost_answer_had_been_given() -> None:
-    """When the answer is lost the request had arrived and was answered, and the customer cannot know."""
-    async with gateway_behind_proxy() as (gateway, proxy, client):
-        lost: list[Lost] = []
-        proxy.add(lose_once("response", "reset", lost))
+async def test_stopping_the_proxy_ends_every_conversation() -> None:
+    """Nobody is left waiting, whatever toxics hold."""
+    async with link() as here:
+        toxic = Stopping([], "only")
+        here.proxy.add(toxic)
+        asking = asyncio.create_task(here.post(b"pay"))
+        await wait_until(lambda: toxic.asked, timeout_s=2.0, message="it was not asked")
+        await here.proxy.stop()
         with pytest.raises(OutcomeUnknownError):
-            await post(client, b"paid")
-        assert gateway.received == [b"paid"]
-        assert [one.direction for one in lost] == ["response"]
-        assert (await post(client, b"paid")).body == b"answer 2"
+            await asking
+        assert not here.proxy.conversations
 
 
-async def test_a_removed_loss_loses_nothing() -> None:
-    """A fault that was undone leaves no trace in the proxy."""
-    async with gateway_behind_proxy() as (gateway, proxy, client):
-        loss = Loss("request", lambda: "reset", lambda _: None)
-        proxy.add(loss)
-        proxy.remove(loss)
-        await post(client, b"pay")
-        assert gateway.received == [b"pay"]
+async def test_a_customer_who_reads_slowly_holds_up_the_gateway() -> None:
+    """Bytes that cannot be delivered wait at their sender, not in the proxy."""
+    async with link() as here:
+        await here.post(b"pay")
+        (conversation,) = here.proxy.conversations
+        gateway = conversation.gateway.transport
+        assert gateway is not None
+        conversation.customer.pause_writing()
+        assert not gateway.is_reading()
+        conversation.customer.resume_writing()
+        assert gateway.is_reading()
 
 
 async def test_a_gateway_that_is_gone_resets_the_customer() -> None:
     """The proxy accepts for a dead gateway, and the customer's outcome is unknown, not failed."""
-    async with gateway_behind_proxy() as (_, proxy, client):
-        proxy.port = 1  # nothing listens there
+    async with link() as here:
+        here.proxy.port = 1  # nothing listens there
         with pytest.raises(OutcomeUnknownError):
-            await post(client, b"pay")
+            await here.post(b"pay")
+        await wait_until(lambda: not here.proxy.conversations, timeout_s=2.0, message="a conversation is left")
+
+
+async def test_a_gateway_that_dies_resets_its_customers() -> None:
+    """A connection that the gateway loses is lost for the customer at the same time."""
+    async with link() as here:
+        here.gateway.may_answer.clear()
+        asking = asyncio.create_task(here.post(b"pay"))
+        await wait_until(lambda: here.gateway.received, timeout_s=2.0, message="the request did not arrive")
+        for writer in here.gateway.writers:
+            writer.transport.abort()
+        with pytest.raises(OutcomeUnknownError):
+            await asking
 
 
 async def test_a_customer_who_vanishes_has_paid_all_the_same() -> None:
     """A connection lost after the request was sent takes nothing back."""
-    async with gateway_behind_proxy() as (gateway, _, client):
-        gateway.may_answer.clear()
+    async with link() as here:
+        here.gateway.may_answer.clear()
         with pytest.raises(OutcomeUnknownError, match="connection was lost"):
-            await client.request("POST", "/", {}, b"pay", patience_ms=2_000.0, vanishes_after_ms=50.0)
-        assert gateway.received == [b"pay"]
+            await here.client.request("POST", "/", {}, b"pay", patience_ms=2_000.0, vanishes_after_ms=50.0)
+        assert here.gateway.received == [b"pay"]
 
 
 async def test_no_connection_means_not_sent() -> None:
