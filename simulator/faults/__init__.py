@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import BeforeValidator, Field
 
 from simulator.faults.base import Fault
+from simulator.faults.black_hole import BlackHole
+from simulator.faults.deliver_late import DeliverLate
+from simulator.faults.deliver_twice import DeliverTwice
 from simulator.faults.duplicate_commands import DuplicateCommands
 from simulator.faults.kill_broker import KillBroker
 from simulator.faults.kill_gateway import KillGateway
@@ -15,16 +18,23 @@ from simulator.faults.kill_processor import KillProcessor
 from simulator.faults.lose_request import LoseRequest
 from simulator.faults.lose_response import LoseResponse
 from simulator.faults.misrouted_commands import MisroutedCommands
+from simulator.faults.narrow_link import NarrowLink
 from simulator.faults.pause_broker import PauseBroker
 from simulator.faults.pause_gateway import PauseGateway
 from simulator.faults.pause_ledger import PauseLedger
 from simulator.faults.pause_processor import PauseProcessor
 from simulator.faults.poison_commands import PoisonCommands
 from simulator.faults.rebalance_storm import RebalanceStorm
+from simulator.faults.reset_mid_body import ResetMidBody
 from simulator.faults.rewind_offsets import RewindOffsets
 from simulator.faults.rolling_restart import RollingRestart
+from simulator.faults.slow_close import SlowClose
+from simulator.faults.slow_link import SlowLink
 
 FAULTS: Final[tuple[type[Fault], ...]] = (
+    BlackHole,
+    DeliverLate,
+    DeliverTwice,
     DuplicateCommands,
     KillBroker,
     KillGateway,
@@ -33,14 +43,18 @@ FAULTS: Final[tuple[type[Fault], ...]] = (
     LoseRequest,
     LoseResponse,
     MisroutedCommands,
+    NarrowLink,
     PauseBroker,
     PauseGateway,
     PauseLedger,
     PauseProcessor,
     PoisonCommands,
     RebalanceStorm,
+    ResetMidBody,
     RewindOffsets,
     RollingRestart,
+    SlowClose,
+    SlowLink,
 )
 
 BY_NAME: Final[dict[str, type[Fault]]] = {fault.model_fields["fault"].default: fault for fault in FAULTS}

@@ -12,7 +12,6 @@ bytes from the gateway begin a request, and the first bytes from the gateway aft
 """
 
 import asyncio
-import itertools
 import socket
 import struct
 from collections.abc import Callable, Sequence
@@ -36,7 +35,7 @@ class HttpLossProxy:
         self.url = ""  # where customers connect, once started
         self.toxics: tuple[Toxic, ...] = ()
         self.conversations: set[_Conversation] = set()
-        self.exchanges = itertools.count(1)
+        self.exchanges_begun = 0
         self._server: asyncio.Server | None = None
 
     @classmethod
@@ -229,7 +228,8 @@ class _Lane:
         if conversation.asked is not self._asks:
             conversation.asked = not conversation.asked
             if conversation.asked:
-                conversation.exchange = next(conversation.proxy.exchanges)
+                conversation.proxy.exchanges_begun += 1
+                conversation.exchange = conversation.proxy.exchanges_begun
             self._begin()
         self._way(part)
 
