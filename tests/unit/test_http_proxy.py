@@ -52,6 +52,34 @@ class Stop(Treatment):
             self.passage.go_on()
 
 
+class Careless(Treatment):
+    """Holds bytes and lets more be read."""
+
+    def __init__(self, passage: Passage) -> None:
+        super().__init__(passage)
+        self.held = b""
+
+    def take(self, part: bytes) -> None:
+        self.held += part
+
+    def let_go(self) -> None:
+        self.passage.forward(self.held)
+        self.held = b""
+
+
+class CarelessOnce(Toxic):
+    """With the first answer."""
+
+    def __init__(self) -> None:
+        self.treatment: Careless | None = None
+
+    def begins(self, passage: Passage) -> Treatment | None:
+        if passage.direction == "request" or self.treatment:
+            return None
+        self.treatment = Careless(passage)
+        return self.treatment
+
+
 class Stopping(Toxic):
     def __init__(self, order: list[str], name: str) -> None:
         self.order = order
@@ -121,6 +149,35 @@ async def test_toxics_stand_one_behind_the_other() -> None:
         assert (await asking).status == 201
         assert order == ["first", "second"]
         assert here.gateway.received == [b"pay"]
+
+
+async def test_what_was_removed_meanwhile_is_not_asked() -> None:
+    """A message that an earlier toxic still held when the later one went meets the later one no more."""
+    async with link() as here:
+        first, second = Stopping([], "first"), Stopping([], "second")
+        here.proxy.add(first)
+        here.proxy.add(second)
+        asking = asyncio.create_task(here.post(b"pay"))
+        await wait_until(lambda: first.asked, timeout_s=2.0, message="the first was not asked")
+        here.proxy.remove(second)
+        here.proxy.remove(first)
+        assert (await asking).status == 201
+        assert second.asked == 0
+
+
+async def test_a_message_comes_behind_the_one_before_it() -> None:
+    """Who holds an answer while the next one begins lets go of it first: order is kept on every connection."""
+    async with link() as here:
+        toxic = CarelessOnce()
+        here.proxy.add(toxic)
+        reader, writer = await asyncio.open_connection(here.client.host, here.client.port)
+        request = b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+        writer.write(request)
+        await wait_until(lambda: toxic.treatment and toxic.treatment.held, timeout_s=2.0, message="nothing is held")
+        writer.write(request)
+        received = await reader.readuntil(b"answer 2")
+        assert received.index(b"answer 1") < received.index(b"answer 2")
+        writer.close()
 
 
 async def test_what_is_held_when_a_customer_is_gone_still_arrives() -> None:

@@ -43,20 +43,22 @@ async def test_a_copy_comes_again_after_the_answer_and_the_delay() -> None:
         assert time.monotonic() - began > 0.2
         assert here.gateway.raw[0] == here.gateway.raw[1]
         (hit,) = strike.hits
-        assert hit["sent_at"] - hit["passed_at"] >= 199
+        assert 199 <= hit["sent_at"] - hit["passed_at"] < 3_000
         assert (hit["intent"], hit["status"], hit["made"]) == ("i-1", 201, "answer 2")
         assert here.proxy.toxics == ()
 
 
-@pytest.mark.parametrize("fault", [DeliverTwice(share=1.0), DeliverLate(delay="40s", share=1.0)], ids=str)
+@pytest.mark.parametrize(
+    "fault", [DeliverTwice(share=1.0), DeliverLate(delay="40s", share=1.0)], ids=lambda fault: fault.name
+)
 async def test_nothing_is_copied_afterwards(fault: Fault) -> None:
     """Cancelled, it recalls copies that have not left and copies nothing more."""
     async with link() as here:
         async with striking(fault, here.scene) as strike:
             await here.post(CHARGE)
             await strike.cancel()
-        arrived = len(here.gateway.received)
-        assert arrived == 1 + strike.injection.hits
+        arrived = 1 + strike.injection.hits
+        await wait_until(lambda: len(here.gateway.received) == arrived, timeout_s=2.0, message="a copy is missing")
         for _ in range(5):
             await here.post(CHARGE)
         assert len(here.gateway.received) == arrived + 5

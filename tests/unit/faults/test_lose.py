@@ -9,9 +9,7 @@ from simulator.workload.http_client import OutcomeUnknownError
 from tests.support.link import link, striking
 
 
-@pytest.mark.parametrize(
-    ("fault", "arrived"), [(LoseRequest(share=0.0), []), (LoseResponse(share=0.0), [b"pay"])], ids=str
-)
+@pytest.mark.parametrize(("fault", "arrived"), [(LoseRequest(share=0.0), []), (LoseResponse(share=0.0), [b"pay"])])
 async def test_the_first_one_that_passes_is_lost(fault: Fault, arrived: list[bytes]) -> None:
     """While a loss is on, it bites at once; a lost request has not arrived, a lost response was given."""
     async with link() as here, striking(fault, here.scene) as strike:
@@ -24,7 +22,7 @@ async def test_the_first_one_that_passes_is_lost(fault: Fault, arrived: list[byt
         assert (await here.post(b"again")).status == 201
 
 
-@pytest.mark.parametrize("fault", [LoseRequest(share=1.0), LoseResponse(share=1.0)], ids=str)
+@pytest.mark.parametrize("fault", [LoseRequest(share=1.0), LoseResponse(share=1.0)], ids=lambda fault: fault.name)
 async def test_nothing_is_lost_afterwards(fault: Fault) -> None:
     """A loss that was cancelled loses nothing any more."""
     async with link() as here:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from simulator.faults.lose_request import LoseRequest
 from simulator.faults.slow_close import SlowClose
 from simulator.workload.http_client import OutcomeUnknownError
 from tests.support.link import link, striking
@@ -37,6 +38,21 @@ async def test_a_customer_of_a_dead_gateway_goes_on_waiting() -> None:
             await asking
         assert time.monotonic() - began > 0.19
         assert [hit["by"] for hit in strike.hits] == ["gateway"]
+
+
+async def test_what_is_sent_on_a_lingering_connection_goes_nowhere() -> None:
+    """It can reach nobody, so no other fault may count it."""
+    async with link() as here, striking(SlowClose(delay="300ms"), here.scene) as strike:
+        await here.post(b"pay")
+        (conversation,) = here.proxy.conversations
+        for writer in here.gateway.writers:
+            writer.transport.abort()
+        await wait_until(lambda: conversation.ended, timeout_s=2.0, message="the proxy did not notice")
+        async with striking(LoseRequest(), here.scene) as loss:
+            with pytest.raises(OutcomeUnknownError):
+                await here.post(b"lost")
+            assert (strike.injection.hits, loss.injection.hits) == (1, 0)
+        assert here.gateway.received == [b"pay"]
 
 
 async def test_a_request_sent_before_its_customer_left_arrives_at_once() -> None:

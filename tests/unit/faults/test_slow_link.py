@@ -57,6 +57,15 @@ async def test_a_customer_without_patience_has_paid_all_the_same() -> None:
         await wait_until(lambda: here.gateway.received, timeout_s=2.0, message="the late request was lost")
 
 
+async def test_an_answer_that_nobody_waits_for_is_held_no_longer() -> None:
+    """Its customer has gone: the proxy keeps neither bytes nor a timer."""
+    async with link() as here, striking(SlowLink(latency="30s", of="answers"), here.scene) as strike:
+        with pytest.raises(OutcomeUnknownError):
+            await here.post(b"pay", patience_ms=50.0)
+        await wait_until(lambda: strike.hits, timeout_s=2.0, message="the answer is still held")
+        await wait_until(lambda: not here.proxy.conversations, timeout_s=2.0, message="a conversation is left")
+
+
 async def test_it_goes_with_other_faults() -> None:
     """A late answer can still be lost by another fault on the same link."""
     slow, lose = SlowLink(latency="20ms"), LoseResponse()
