@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from simulator.durations import Seconds
+from simulator.durations import Seconds, write_seconds
 from simulator.faults.base import Cadence, Fault, Injection, Scene, Share
 from simulator.faults.copies import Copies
 from simulator.faults.http_link import Draw, standing_on
@@ -29,9 +29,16 @@ class DeliverLate(Fault):
     fault: Literal["deliver_late"] = "deliver_late"
     cadence: ClassVar = Cadence(first_s=2.0, every_s=9.0, share=0.10, lasts_s=4.0)
 
-    delay: Annotated[Seconds, Field(le=DELAY_S_MAX, description="From the answer to the copy's arrival.")] = 3.0
+    delay: Annotated[Seconds, Field(description="From the answer to the copy's arrival; 45s at most.")] = 3.0
     share: Annotated[Share, Field(description="Of the requests, while it lasts.")] = 0.05
     most: Annotated[int, Field(ge=1, le=10_000, description="Copies that are kept at the same time.")] = 500
+
+    @field_validator("delay")
+    @classmethod
+    def _is_kept_so_long(cls, delay_s: float) -> float:
+        if delay_s > DELAY_S_MAX:
+            raise ValueError(f"a copy is kept for {write_seconds(DELAY_S_MAX)} at most")
+        return delay_s
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         async with Copies(scene, injection) as copies:

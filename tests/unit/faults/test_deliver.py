@@ -112,3 +112,9 @@ async def test_no_more_are_kept_than_asked_for() -> None:
         assert strike.injection.hits == 0
         waiting = [task for task in asyncio.all_tasks() if "Copies._deliver" in str(task.get_coro())]
         assert len(waiting) == 2
+
+
+def test_a_copy_is_not_kept_for_ever() -> None:
+    """A strike has to end, so a longer delay is refused in one clause."""
+    with pytest.raises(ValueError, match="a copy is kept for 45s at most"):
+        DeliverLate(delay="46s")
