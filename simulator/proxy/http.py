@@ -167,6 +167,7 @@ class _Side(asyncio.Protocol):
     def __init__(self, conversation: _Conversation, name: End) -> None:
         self.transport: asyncio.Transport | None = None
         self.gone = False
+        self._early: list[bytes] = []
         self._conversation = conversation
         self._name = name
 
@@ -174,6 +175,9 @@ class _Side(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)  # uvloop's has the methods and not the class
         if self._name == "customer":
             self._conversation.begin()
+        for part in self._early:
+            self.write(part)
+        self._early.clear()
 
     def data_received(self, data: bytes) -> None:
         self.outward.receive(data)
@@ -194,7 +198,9 @@ class _Side(asyncio.Protocol):
         self.inward.go_on()
 
     def write(self, part: bytes) -> None:
-        if self.transport is not None and not self.transport.is_closing():
+        if self.transport is None:  # uvloop reads once more although it was told to pause in `connection_made`
+            self._early.append(part)
+        elif not self.transport.is_closing():
             self.transport.write(part)
 
     def close(self, *, reset: bool = False) -> None:
