@@ -28,7 +28,9 @@ async def test_small_messages_are_narrowed_too() -> None:
         answers = [await here.post(b"pay") for _ in range(2)]
         assert [answer.body for answer in answers] == [b'{"id":"answer 1"}', b'{"id":"answer 2"}']
         assert {hit["of"] for hit in strike.hits} == {"request", "response"}
-        assert all(hit["took_ms"] >= 0.99 * hit["bytes"] / 2.0 for hit in strike.hits), strike.hits
+        assert all(hit["took_ms"] >= hit["bytes"] / 2.0 - 2.0 for hit in strike.hits), (
+            strike.hits
+        )  # a timer has its grain
 
 
 async def test_what_is_on_its_way_arrives_when_the_fault_is_cancelled() -> None:
