@@ -20,6 +20,7 @@ from simulator.proxy.toxic import Passage, Toxic, Treatment
 class BlackHole(Fault):
     fault: Literal["black_hole"] = "black_hole"
     cadence: ClassVar = Cadence(first_s=4.0, every_s=12.0, share=0.15, lasts_s=3.0)
+    on_http: ClassVar = True
 
     gateways: Annotated[Literal["one", "all"], Field(description="Whose links: of one by chance, or of all.")] = "one"
 

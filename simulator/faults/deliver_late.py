@@ -28,6 +28,7 @@ DELAY_S_MAX = 45.0
 class DeliverLate(Fault):
     fault: Literal["deliver_late"] = "deliver_late"
     cadence: ClassVar = Cadence(first_s=2.0, every_s=9.0, share=0.10, lasts_s=4.0)
+    on_http: ClassVar = True
 
     delay: Annotated[Seconds, Field(description="From the answer to the copy's arrival; 45s at most.")] = 3.0
     share: Annotated[Share, Field(description="Of the requests, while it lasts.")] = 0.05

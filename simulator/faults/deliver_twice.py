@@ -19,6 +19,7 @@ from simulator.proxy.toxic import Passage, Toxic, Treatment
 class DeliverTwice(Fault):
     fault: Literal["deliver_twice"] = "deliver_twice"
     cadence: ClassVar = Cadence(first_s=2.0, every_s=7.0, share=0.10, lasts_s=4.0)
+    on_http: ClassVar = True
 
     share: Annotated[Share, Field(description="Of the requests, while it lasts.")] = 0.05
 

@@ -23,6 +23,7 @@ SLICE_S = 0.1
 class NarrowLink(Fault):
     fault: Literal["narrow_link"] = "narrow_link"
     cadence: ClassVar = Cadence(first_s=2.0, every_s=10.0, share=0.10, lasts_s=5.0)
+    on_http: ClassVar = True
 
     bytes_per_s: Annotated[int, Field(ge=1, le=1_000_000_000, description="Of each connection, one way.")] = 2_000
     share: Annotated[Share, Field(description="Of the messages, while it lasts.")] = 1.0

@@ -21,6 +21,7 @@ from simulator.proxy.toxic import Passage, Toxic, Treatment
 class ResetMidBody(Fault):
     fault: Literal["reset_mid_body"] = "reset_mid_body"
     cadence: ClassVar = Cadence(first_s=2.0, every_s=7.0, share=0.10, lasts_s=4.0)
+    on_http: ClassVar = True
 
     share: Annotated[Share, Field(description="Of the messages, while it lasts.")] = 0.05
     of: Of = "both"

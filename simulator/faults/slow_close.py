@@ -22,6 +22,7 @@ from simulator.proxy.toxic import Closing, LetGo, Toxic
 class SlowClose(Fault):
     fault: Literal["slow_close"] = "slow_close"
     cadence: ClassVar = Cadence(first_s=2.0, every_s=10.0, share=0.10, lasts_s=6.0)
+    on_http: ClassVar = True
 
     delay: Annotated[Seconds, Field(description="How long a connection lingers.")] = 2.0
     share: Annotated[Share, Field(description="Of the connections that close while it lasts.")] = 1.0

@@ -22,6 +22,7 @@ from simulator.proxy.toxic import Passage, Toxic, Treatment
 class SlowLink(Fault):
     fault: Literal["slow_link"] = "slow_link"
     cadence: ClassVar = Cadence(first_s=2.0, every_s=10.0, share=0.10, lasts_s=5.0)
+    on_http: ClassVar = True
 
     latency: Annotated[Seconds, Field(description="How much later a message arrives, one way.")] = 0.2
     jitter: Annotated[Seconds, Field(description="More or less than that, evenly; never before it was sent.")] = 0.05

@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import sys
 from contextlib import AsyncExitStack
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.faults import FAULTS
 from simulator.faults.base import Fault
 from simulator.faults.deliver_twice import DeliverTwice
 from simulator.faults.narrow_link import NarrowLink
@@ -57,3 +59,10 @@ def test_delays_lose_nothing(faults: list[Fault], lengths: list[int], cancel_aft
     """Requests of any size arrive whole, in order and once (and once a copy), whenever each fault is cancelled."""
     bodies = [os.urandom(length) for length in lengths]
     asyncio.run(_all_arrives(list(faults), bodies, cancel_after_ms))
+
+
+def test_what_stands_on_the_link_says_so() -> None:
+    """A run puts proxies there only for faults that are `on_http`; any other would never bite."""
+    for fault in FAULTS:
+        stands_there = "standing_on" in vars(sys.modules[fault.__module__])
+        assert fault.on_http == stands_there, fault
