@@ -6,13 +6,14 @@ Errors:  Failure, one sentence, when it cannot be started or is not there.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from events.connection import KafkaConnection
 from events.guarantees import Guarantee
 from simulator.faults.base import Processes
+from simulator.proxy.kafka import KafkaProxy, listen
 from simulator.stack import Stack
 from simulator.stack_files import read_stack
 from simulator.stack_options import StackOptions, kafka_connection
@@ -32,12 +33,25 @@ class Place:
     processes: Processes
     salt: str  # for the names of intents, where earlier runs may have left theirs
     foreign_processor: bool = False  # somebody's own, of which nothing is known
+    kafka_proxy: KafkaProxy | None = None  # what the services' Kafka clients come through, if anything
 
 
 @asynccontextmanager
-async def own_place(options: StackOptions, progress: Say, report: Say) -> AsyncIterator[Place]:
-    """A stack for this run alone; stopped at the end."""
-    async with Stack(options, progress, report) as stack:
+async def own_place(
+    options: StackOptions, progress: Say, report: Say, *, kafka_link: bool = False
+) -> AsyncIterator[Place]:
+    """A stack for this run alone; stopped at the end. With `kafka_link` its services reach Kafka through a proxy."""
+    async with AsyncExitStack() as opened:
+        stack: Stack
+        proxy: KafkaProxy | None = None
+        if kafka_link:
+            # The broker advertises the proxy, so the proxy comes first, and learns the broker's port from the stack.
+            proxy = KafkaProxy(lambda: stack.proxied_upstream, opened.enter_context(listen()))
+            await proxy.start()
+            opened.push_async_callback(proxy.close)
+            options = replace(options, kafka_proxy=proxy.address)
+        stack = Stack(options, progress, report)
+        await opened.enter_async_context(stack)
         yield Place(
             connection=stack.connection,
             namespace=stack.namespace,
@@ -48,6 +62,7 @@ async def own_place(options: StackOptions, progress: Say, report: Say) -> AsyncI
             processes=OwnProcesses(stack),
             salt="",
             foreign_processor=bool(options.processor),
+            kafka_proxy=proxy,
         )
 
 

@@ -22,12 +22,14 @@ from typing import Any, NamedTuple, Protocol
 
 from rich.console import RenderableType
 
+from events.guarantees import Guarantee
 from events.options import duration_ms
 from simulator.audit.report import Report
 from simulator.audit_run import audit_namespace
 from simulator.circumstances import command_line, machine, versions
 from simulator.failure import Failure, UsageFailure
 from simulator.faults.base import Scene
+from simulator.faults.fitting import fitting, left_out, needs_kafka_link, refuse_without_own_kafka
 from simulator.faults.plan import plan_strikes
 from simulator.faults.vandals import Vandals
 from simulator.foreign_processor import wait_for_foreign
@@ -141,6 +143,8 @@ async def run_once(
     began = time.monotonic()
     async with AsyncExitStack() as opened:
         place = await _unless(stopping, opened.enter_async_context(_place(options, tell)))
+        for sentence in left_out(options.scenario.faults, place.guarantee):
+            tell.line(sentence)
         log = await opened.enter_async_context(LogWatch(place.connection, place.namespace))
         if place.foreign_processor:
             tell.progress("waiting for the processor to join its group")
@@ -220,7 +224,9 @@ async def _place(options: RunOptions, tell: Narrator) -> AsyncIterator[Place]:
     business.
     """
     mark = f"{int(time.time()):x}"
+    faults = options.scenario.faults
     if options.target is not None:
+        refuse_without_own_kafka(faults, "--target")
         async with target_place(options.target, options.stack.kafka_security, mark) as place:
             yield place
         return
@@ -230,8 +236,10 @@ async def _place(options: RunOptions, tell: Narrator) -> AsyncIterator[Place]:
     shutil.rmtree(directory, ignore_errors=True)
     stack = replace(options.stack, dir=directory)
     if stack.kafka not in ("embedded", "docker"):
+        refuse_without_own_kafka(faults, f"--kafka {stack.kafka}")
         stack = replace(stack, namespace=f"{stack.namespace}-{mark}")  # a cluster outlives the run
-    async with own_place(stack, tell.progress, lambda _: None) as place:
+    kafka_link = needs_kafka_link(faults, Guarantee(stack.guarantee))
+    async with own_place(stack, tell.progress, lambda _: None, kafka_link=kafka_link) as place:
         yield place
 
 
@@ -245,7 +253,7 @@ def _run_line(options: RunOptions, place: Place, log: LogWatch) -> dict[str, Any
         "scenario_file": options.scenario.plain(),
         "rate_per_s": options.scenario.load.highest_rate,
         "duration_s": options.scenario.duration_s,
-        "faults": list(dict.fromkeys(fault.name for fault in options.scenario.faults)),
+        "faults": list(dict.fromkeys(fault.name for fault in fitting(options.scenario.faults, place.guarantee))),
         "key_ttl_ms": duration_ms(options.stack.key_ttl),
         "partitions": len(log.partitions),
         "processor": shlex.join(options.stack.processor) or None,
@@ -268,7 +276,7 @@ async def _let_loose(
 ) -> Loosed:
     """Customers, through lossy proxies where bytes are to be lost, vandals beside them; both have gone at the end."""
     scenario = options.scenario
-    strikes = plan_strikes(options.seed, scenario.duration_s, scenario.faults)
+    strikes = plan_strikes(options.seed, scenario.duration_s, fitting(scenario.faults, place.guarantee))
     async with AsyncExitStack() as opened:
         proxies = await opened.enter_async_context(lossy_proxies(place.gateway_urls)) if loses_bytes(scenario) else []
         doors = [(proxy.name, proxy.url) for proxy in proxies] or straight(place.gateway_urls)
@@ -277,7 +285,13 @@ async def _let_loose(
         await customers.prepare()
         backlog = await opened.enter_async_context(Backlog(log))
         scene = Scene(
-            place.guarantee, place.processes, proxies, log, tell.line, foreign_processor=place.foreign_processor
+            place.guarantee,
+            place.processes,
+            proxies,
+            log,
+            tell.line,
+            foreign_processor=place.foreign_processor,
+            kafka=place.kafka_proxy,
         )
         vandals = Vandals(options.seed, scene, history.write)
         coming = asyncio.create_task(customers.run())

@@ -324,7 +324,7 @@ class Stack:
             argv=foreign or (sys.executable, "-m", f"services.{role}"),
             environment=service_environment(
                 self.options,
-                kafka=self.bootstrap_servers,
+                kafka=self.proxied_bootstrap_servers or self.bootstrap_servers,
                 directory=self.dir / name,
                 listen=f"{_bracketed(held.host)}:{held.port}",
                 api_keys=self._api_keys_file,

@@ -25,7 +25,7 @@ class StackOptions:
     dir: Path = Path(".payonce")
     kafka: str = "embedded"
     kafka_security: Path | None = None
-    kafka_proxy: str | None = None  # HOST:PORT of a fault proxy that a second listener is advertised at
+    kafka_proxy: str | None = None  # HOST:PORT of a fault proxy that the services go through
     namespace: str = "payments"
     guarantee: str = "exactly-once"
     partitions: int = 4

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
-from typing import Annotated, Any, ClassVar, Protocol, Self
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,6 +24,7 @@ from events.guarantees import Guarantee
 from simulator.durations import Seconds
 from simulator.log_watch import LogWatch
 from simulator.proxy.http import HttpLossProxy
+from simulator.proxy.kafka import KafkaProxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Scene:
     quiet: asyncio.Event = field(default_factory=asyncio.Event)  # set once the last customer has gone
     foreign_processor: bool = False  # somebody's own: it may or may not use Kafka transactions
     buried: set[str] = field(default_factory=set)  # member ids of the killed: their group misses them only later
+    kafka: KafkaProxy | None = None  # between services and broker, where a fault of the run needs it
 
     @property
     def ways_to_work(self) -> tuple[Guarantee, ...]:
@@ -109,6 +111,7 @@ class Scene:
             await asyncio.wait_for(self.quiet.wait(), seconds)
 
 
+Needs = Literal["", "kafka_link"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -124,6 +127,8 @@ class Fault(BaseModel, ABC):
     cadence: ClassVar[Cadence]
     disturbs: ClassVar[str] = ""  # what only one fault at a time may disturb; empty: nothing
     on_http: ClassVar[bool] = False  # it acts on the way between customers and gateways, and needs customers there
+    needs: ClassVar[Needs] = ""  # what a run must put in place for it before anything starts
+    under: ClassVar[frozenset[Guarantee]] = frozenset(Guarantee)  # where there is something for it to bite
 
     fault: str
     at: Annotated[tuple[Seconds, ...], Field(description="Instants from the start of the run.")] = ()

@@ -24,9 +24,9 @@ from kio.static.protocol import ResponsePayload
 
 from simulator.proxy.kafka_frames import SeenRequest, parse_request, unwrapped, wrapped
 from simulator.proxy.kafka_link import Link
-from simulator.proxy.kafka_rules import Act, Condition, Rule
+from simulator.proxy.kafka_rules import ALWAYS, Act, Condition, Rule
 
-__all__ = ["Act", "Condition", "KafkaProxy", "Rule", "SeenRequest", "listen", "parse_request"]
+__all__ = ["ALWAYS", "Act", "Condition", "KafkaProxy", "Rule", "SeenRequest", "listen", "parse_request"]
 
 CONNECTING_S: Final = 5.0
 ANSWERING_S: Final = 30.0

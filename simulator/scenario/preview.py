@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
+from simulator.faults.fitting import fitting, left_out
 from simulator.faults.plan import plan_strikes
 from simulator.scenario.models import Scenario
 from simulator.workload.plan import merchant_names, plan_purchases
@@ -19,7 +20,8 @@ FIRST: Final = 10  # customers told one by one
 
 def preview(scenario: Scenario, seed: int) -> dict[str, Any]:
     purchases = plan_purchases(seed, scenario.load, merchant_names(scenario.load.merchants.count))
-    strikes = plan_strikes(seed, scenario.duration_s, scenario.faults)
+    guarantee = scenario.system.guarantee
+    strikes = plan_strikes(seed, scenario.duration_s, fitting(scenario.faults, guarantee))
     operations = Counter(step.operation for purchase in purchases for step in purchase.steps)
     return {
         "scenario": scenario.plain(),
@@ -32,6 +34,7 @@ def preview(scenario: Scenario, seed: int) -> dict[str, Any]:
             {"at_s": round(strike.at_s, 3), "fault": strike.fault.name, "lasts_s": round(strike.lasts_s, 3)}
             for strike in strikes
         ],
+        "left_out": left_out(scenario.faults, guarantee),
         "first_customers": [
             {
                 "at_s": round(purchase.at_ms / 1_000.0, 3),
@@ -59,6 +62,7 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
     for strike in told["faults"]:
         lasts = f", for {strike['lasts_s']:g} s" if strike["lasts_s"] else ""
         yield f"  {strike['at_s']:8.3f} s  {strike['fault']}{lasts}"
+    yield from told["left_out"]
     for customer in told["first_customers"]:
         yield (
             f"  {customer['at_s']:8.3f} s  {customer['persona']} pays {customer['amount']} {customer['currency']} "

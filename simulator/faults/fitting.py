@@ -1,0 +1,43 @@
+"""Which faults of a scenario fit a run: told before anything strikes, not by a verdict that nobody understands.
+
+In:      the faults of a scenario; the guarantee; whether the run has a Kafka of its own.
+Out:     those that can bite, and a sentence for each kind that cannot.
+Errors:  UsageFailure, one sentence, for a fault that this run cannot carry out at all.
+Source:  Shopify/toxiproxy#171: clients are told a Kafka's address by Kafka, so only a broker that advertises a proxy
+         can be put behind one. Pure.
+"""
+
+from collections.abc import Sequence
+
+from events.guarantees import Guarantee
+from simulator.failure import UsageFailure
+from simulator.faults.base import Fault
+
+
+def needs_kafka_link(faults: Sequence[Fault], guarantee: Guarantee) -> bool:
+    """Whether the services must reach Kafka through a proxy."""
+    return any(fault.needs == "kafka_link" for fault in fitting(faults, guarantee))
+
+
+def fitting(faults: Sequence[Fault], guarantee: Guarantee) -> tuple[Fault, ...]:
+    """Those that have something to bite under this guarantee."""
+    return tuple(fault for fault in faults if guarantee in fault.under)
+
+
+def left_out(faults: Sequence[Fault], guarantee: Guarantee) -> list[str]:
+    """One sentence for each kind that has not."""
+    kinds = {fault.name: fault for fault in faults if guarantee not in fault.under}
+    return [
+        f"{name} is left out: what it strikes is there only under {', '.join(sorted(kind.under))}, not {guarantee}."
+        for name, kind in kinds.items()
+    ]
+
+
+def refuse_without_own_kafka(faults: Sequence[Fault], where: str) -> None:
+    """For a run on a Kafka that is somebody else's; `where` is the option that says so."""
+    names = sorted({fault.name for fault in faults if fault.needs == "kafka_link"})
+    if names:
+        raise UsageFailure(
+            f"{', '.join(names)}: the addresses that somebody else's Kafka advertises lead past any proxy, so a fault "
+            f"between services and Kafka needs a Kafka of the run's own, not {where}."
+        )
