@@ -6,15 +6,14 @@ another takes over; then the wire is mended, and all that it had sent arrives at
 exactly-once what it had open must be aborted by then, and its EndTxn refused.
 """
 
-from typing import Any, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
 from events.guarantees import Guarantee
-from simulator.faults.base import Cadence, Injection, Scene, Victim
+from simulator.faults.base import Cadence, Injection, Scene
 from simulator.faults.heirs import is_member_again, wait_for_heirs
 from simulator.faults.kafka_link import KafkaLinkFault, happens, kafka_of, taken
 from simulator.faults.kill_processor import choose_processor, proof_of
-from simulator.faults.midwork import OUTPUTS, Unfinished, surely_unfinished
-from simulator.log_watch import Owner
+from simulator.faults.midwork import OUTPUTS, surely_unfinished
 from simulator.proxy.kafka import Act, Condition, Rule
 
 FINISHING: Final = {
@@ -48,23 +47,14 @@ class IsolateProcessor(KafkaLinkFault):
             caught = await surely_unfinished(scene.log, scene.guarantee, owner.partitions, since)
             if not await wait_for_heirs(scene, injection, owner):
                 return
+            # Before the wire is mended: what it had open is aborted by then, and what is done again is seen.
+            proof = {} if caught is None or scene.guarantee is Guarantee.AT_MOST_ONCE else await proof_of(scene, caught)
         finally:
             kafka.remove(rule)
             kafka.end(alone)
         scene.say(f"processor {victim.index} reaches Kafka again")
-        proof = await self._proof(scene, victim, owner, caught, rule)
-        after_s = injection.found["taken_over_after_s"]
-        injection.hit(process=f"processor {victim.index}", pid=victim.pid, taken_over_after_s=after_s, **proof)
-
-    async def _proof(
-        self, scene: Scene, victim: Victim, owner: Owner, caught: Unfinished | None, rule: Rule
-    ) -> dict[str, Any]:
-        """What the log and the broker show, besides that another has taken over."""
-        proof: dict[str, Any] = {}
-        if caught is not None and scene.guarantee is not Guarantee.AT_MOST_ONCE:  # there its late work may yet be done
-            proof |= await proof_of(scene, caught)
         if await is_member_again(scene, victim, owner):
             proof["rejoined"] = 1
-        if rule.late_answers and scene.guarantee is Guarantee.EXACTLY_ONCE:
-            proof |= taken(rule.late_answers[0])
-        return proof
+        told = taken(rule.late_answers[0]) if rule.late_answers and rule.request == "EndTxn" else {}
+        after_s = injection.found["taken_over_after_s"]
+        injection.hit(process=f"processor {victim.index}", pid=victim.pid, taken_over_after_s=after_s, **proof, **told)
