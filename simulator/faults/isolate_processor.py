@@ -44,11 +44,11 @@ class IsolateProcessor(KafkaLinkFault):
             if not await happens(scene, injection, rule):
                 return
             scene.say(f"cut processor {victim.index} off from Kafka at its {rule.request}")
-            caught = await surely_unfinished(scene.log, scene.guarantee, owner.partitions, since)
+            caught = await surely_unfinished(scene.log, scene.ways_to_work, owner.partitions, since)
             if not await wait_for_heirs(scene, injection, owner):
                 return
             # Before the wire is mended: what it had open is aborted by then, and what is done again is seen.
-            proof = {} if caught is None or scene.guarantee is Guarantee.AT_MOST_ONCE else await proof_of(scene, caught)
+            proof = {} if caught is None or caught.seen_as is Guarantee.AT_MOST_ONCE else await proof_of(scene, caught)
         finally:
             kafka.remove(rule)
             kafka.end(alone)

@@ -1,0 +1,98 @@
+"""What the proxy between services and Kafka costs: commands a second through it, and answers at a steady rate.
+
+In:      --commands N, --rate PER_S, --seconds S.
+Out:     one JSON line for each way: `direct`; `proxy` with nothing to do; `rule`, where every request is looked at.
+         On a busy machine only the CPU seconds can be compared.
+Units:   milliseconds where a name ends _ms.
+
+`python -m benchmarks.kafka_proxy` starts an embedded Kafka and a processor for each way to measure commands a second,
+and a whole stack for the latencies. The proxy runs in this process, as it does in a simulation.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.gateway import CHARGE, WARM_UP, steady
+from benchmarks.throughput import measure
+from simulator.broker.embedded import EmbeddedBroker
+from simulator.place import own_place
+from simulator.proxy.kafka import ALWAYS, Act, KafkaProxy, Rule, listen
+from simulator.stack_options import StackOptions
+
+WAYS = ("direct", "proxy", "rule")
+
+
+def watch(proxy: KafkaProxy | None, way: str) -> None:
+    """A rule that could bite anybody at any moment, and never does."""
+    if proxy is not None and way == "rule":
+        proxy.add(Rule(Act.WATCH_ANSWER, "EndTxn", "nobody", times=ALWAYS))
+
+
+async def throughput(way: str, folder: Path, commands: int) -> dict[str, Any]:
+    with ExitStack() as opened:
+        listening = opened.enter_context(listen())
+        host, port = listening.getsockname()
+        broker = EmbeddedBroker(folder / "kafka", proxy_address=f"{host}:{port}")
+        opened.callback(broker.close)
+        opened.callback(broker.kill)
+        await asyncio.to_thread(broker.start)
+        proxy = KafkaProxy(lambda: broker.proxied_upstream, listening)
+        await proxy.start()
+        watch(proxy, way)
+        options = argparse.Namespace(
+            commands=commands, partitions=4, merchants=64, guarantee="exactly-once", verbose=False
+        )
+        through = broker.bootstrap_servers if way == "direct" else proxy.address
+        # On a thread of its own: it waits for its processor without letting anybody else run.
+        before = time.thread_time()
+        found = await asyncio.to_thread(asyncio.run, measure(through, folder, options))
+        cpu_s = time.thread_time() - before  # of the proxy alone: this thread does nothing else
+        await proxy.close()
+    said = {name: found[name] for name in ("commands_per_second", "processor_cpu_seconds")}
+    return said | {"proxy_cpu_seconds": round(cpu_s, 2)}
+
+
+async def latency(way: str, folder: Path, rate: float, seconds: float) -> dict[str, Any]:
+    options = StackOptions(dir=folder)
+    async with own_place(options, lambda _: None, lambda _: None, kafka_link=way != "direct") as place:
+        watch(place.kafka_proxy, way)
+        merchants = list(place.api_keys.values())
+        count = int(rate * seconds)
+        async with httpx.AsyncClient(base_url=place.gateway_urls[0], timeout=30) as client:
+
+            async def post(batch: str, number: int) -> httpx.Response:
+                authorized = {"authorization": f"Bearer {merchants[number % len(merchants)]}"}
+                key = {"idempotency-key": f"{batch}-{number}"}
+                return await client.post("/v1/charges", json=CHARGE, headers=authorized | key)
+
+            await steady(lambda number: post("warm-up", number), rate, WARM_UP)
+            took = await steady(lambda number: post("measured", number), rate, count)
+    return {"p50_ms": round(took[count // 2], 1), "p99_ms": round(took[count * 99 // 100], 1)}
+
+
+async def run(options: argparse.Namespace) -> None:
+    for way in WAYS:
+        found: dict[str, Any] = {"way": way}
+        with tempfile.TemporaryDirectory(prefix="payonce-bench-") as folder:
+            found |= await throughput(way, Path(folder), options.commands)
+        with tempfile.TemporaryDirectory(prefix="payonce-bench-") as folder:
+            found |= await latency(way, Path(folder), options.rate, options.seconds)
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--commands", type=int, default=60_000)
+    parser.add_argument("--rate", type=float, default=100.0)
+    parser.add_argument("--seconds", type=float, default=15.0)
+    asyncio.run(run(parser.parse_args()))
