@@ -9,7 +9,7 @@ from pydantic import Field
 
 from simulator.durations import Seconds
 from simulator.faults.base import Cadence, Injection, Scene
-from simulator.faults.kafka_link import KafkaLinkFault, Of, client_of, kafka_of
+from simulator.faults.kafka_link import KafkaLinkFault, Whose, client_of, kafka_of
 from simulator.proxy.kafka import ALWAYS, Act, Rule, SeenRequest
 
 
@@ -17,7 +17,7 @@ class DelayFetch(KafkaLinkFault):
     fault: Literal["delay_fetch"] = "delay_fetch"
     cadence: ClassVar = Cadence(first_s=4.0, every_s=13.0, share=0.2, lasts_s=4.0)
 
-    of: Of = "processor"
+    whose: Whose = "processor"
     delay: Annotated[Seconds, Field(gt=0.0, le=60.0, description="Of every answer.")] = 0.3
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
@@ -28,7 +28,7 @@ class DelayFetch(KafkaLinkFault):
             delayed[request.client_id] = delayed.get(request.client_id, 0) + 1
 
         rule = Rule(
-            Act.DELAY_ANSWER, "Fetch", client_of(self.of), times=ALWAYS, delay_ms=self.delay * 1000, on_bite=count
+            Act.DELAY_ANSWER, "Fetch", client_of(self.whose), times=ALWAYS, delay_ms=self.delay * 1000, on_bite=count
         )
         kafka.add(rule)
         try:

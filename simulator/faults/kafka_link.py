@@ -16,8 +16,8 @@ from pydantic import Field
 from simulator.faults.base import Fault, Injection, Needs, Scene
 from simulator.proxy.kafka import ALWAYS, Act, Condition, KafkaProxy, Rule, SeenRequest
 
-Who = Literal["any", "processor", "gateway", "ledger"]
-Of = Annotated[Who, Field(description="Whose connections to Kafka.")]
+Role = Literal["any", "processor", "gateway", "ledger"]
+Whose = Annotated[Role, Field(description="Whose connections to Kafka.")]
 MOMENT_S: Final = 10.0  # until a request passes that is made for every few payments
 
 
@@ -27,9 +27,9 @@ class KafkaLinkFault(Fault):
     needs: ClassVar[Needs] = "kafka_link"
 
 
-def client_of(who: Who) -> str:
+def client_of(whose: Role) -> str:
     """What the client ids of these services have in common."""
-    return "" if who == "any" else f"payonce-{who}-"
+    return "" if whose == "any" else f"payonce-{whose}-"
 
 
 def kafka_of(scene: Scene) -> KafkaProxy:

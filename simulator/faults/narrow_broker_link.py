@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from simulator.faults.base import Cadence, Injection, Scene
-from simulator.faults.kafka_link import KafkaLinkFault, Of, client_of, hold
+from simulator.faults.kafka_link import KafkaLinkFault, Whose, client_of, hold
 from simulator.proxy.kafka import Condition
 
 
@@ -16,9 +16,9 @@ class NarrowBrokerLink(KafkaLinkFault):
     fault: Literal["narrow_broker_link"] = "narrow_broker_link"
     cadence: ClassVar = Cadence(first_s=8.0, every_s=16.0, share=0.2, lasts_s=4.0)
 
-    of: Of = "any"
+    whose: Whose = "any"
     bytes_per_s: Annotated[int, Field(ge=1_000, le=1_000_000_000, description="Of each connection, each way.")] = 50_000
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         scene.say(f"{self.bytes_per_s:,} bytes/s to Kafka on each connection for {injection.lasts_s:.1f} s")
-        await hold(scene, injection, Condition(client_of(self.of), bytes_per_s=self.bytes_per_s))
+        await hold(scene, injection, Condition(client_of(self.whose), bytes_per_s=self.bytes_per_s))

@@ -53,9 +53,9 @@ async def striking(
 @pytest.mark.parametrize(
     "fault",
     [
-        SlowBrokerLink(of="processor", latency="20ms", jitter="0"),
-        NarrowBrokerLink(of="processor", bytes_per_s=5_000),
-        SilentBrokerLink(of="processor"),
+        SlowBrokerLink(whose="processor", latency="20ms", jitter="0"),
+        NarrowBrokerLink(whose="processor", bytes_per_s=5_000),
+        SilentBrokerLink(whose="processor"),
     ],
     ids=lambda fault: fault.name,
 )
@@ -88,7 +88,7 @@ async def test_a_wire_that_nobody_used_was_not_bitten() -> None:
     ("fault", "guarantee", "request_name", "client_id"),
     [
         (LoseProduceAnswer(share=0.0), Guarantee.EXACTLY_ONCE, "Produce", GATEWAY),
-        (LoseProduceAnswer(share=0.0, of="processor"), Guarantee.AT_LEAST_ONCE, "Produce", WRITER),
+        (LoseProduceAnswer(share=0.0, whose="processor"), Guarantee.AT_LEAST_ONCE, "Produce", WRITER),
         (LoseOffsetCommitAnswer(share=0.0), Guarantee.EXACTLY_ONCE, "TxnOffsetCommit", WRITER),
         (LoseOffsetCommitAnswer(share=0.0), Guarantee.DEDUPLICATED, "OffsetCommit", WRITER),
         (LoseEndTxnAnswer(share=0.0), Guarantee.EXACTLY_ONCE, "EndTxn", WRITER),
