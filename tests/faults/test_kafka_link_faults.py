@@ -68,7 +68,7 @@ def test_nobody_is_charged_twice(done: Done) -> None:
     report = done.result.report
     assert report.verdict is Verdict.VALID, (report.unknown, report.anomalies, done.ends)
     assert done.result.summary["unsettled"] == []
-    assert done.result.summary["load"]["answered"] > 0.99 * done.result.summary["load"]["intents"]
+    assert done.result.summary["load"]["answered"] > 0.97 * done.result.summary["load"]["intents"]
 
 
 def test_each_of_them_is_tried(done: Done) -> None:
