@@ -27,6 +27,7 @@ from simulator.broker.embedded import EmbeddedBroker
 from simulator.place import own_place
 from simulator.proxy.kafka import ALWAYS, Act, KafkaProxy, Rule, listen
 from simulator.stack_options import StackOptions
+from tests.support.frame_broker import FrameClient, broker_behind_proxy
 
 WAYS = ("direct", "proxy", "rule")
 
@@ -79,9 +80,28 @@ async def latency(way: str, folder: Path, rate: float, seconds: float) -> dict[s
     return {"p50_ms": round(took[count // 2], 1), "p99_ms": round(took[count * 99 // 100], 1)}
 
 
+async def round_trips(way: str, count: int) -> dict[str, Any]:
+    """Small requests one after the other to a broker that knows only frames: what the way itself takes."""
+    async with broker_behind_proxy() as (broker, proxy):
+        watch(proxy, way)
+
+        async def ask() -> list[float]:
+            address = broker.address if way == "direct" else proxy.address
+            client = await FrameClient.connect(address, "payonce-processor-1-writer")
+            took = []
+            for _ in range(count):
+                began = time.perf_counter()
+                await client.ask("Produce", bytes(300))
+                took.append(time.perf_counter() - began)
+            return sorted(took)
+
+        took = await ask()
+    return {"round_trip_us": round(took[count // 2] * 1e6), "round_trip_us_min": round(took[0] * 1e6)}
+
+
 async def run(options: argparse.Namespace) -> None:
     for way in WAYS:
-        found: dict[str, Any] = {"way": way}
+        found: dict[str, Any] = {"way": way} | await round_trips(way, 5_000)
         with tempfile.TemporaryDirectory(prefix="payonce-bench-") as folder:
             found |= await throughput(way, Path(folder), options.commands)
         with tempfile.TemporaryDirectory(prefix="payonce-bench-") as folder:

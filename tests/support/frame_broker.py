@@ -21,8 +21,17 @@ class FrameBroker:
         self.arrived: list[SeenRequest] = []
         self.payload = b""  # behind the number, in every answer
         self.address = ""
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    async def end(self) -> None:
+        for writer in self._serving.values():
+            writer.close()
+        await asyncio.gather(*self._serving)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving[task] = writer
         try:
             while True:
                 request = parse_request(await _read_frame(reader))
@@ -33,6 +42,7 @@ class FrameBroker:
             pass
         finally:
             writer.close()
+            del self._serving[task]
 
     def names(self) -> list[str]:
         return [request.name for request in self.arrived]
@@ -48,8 +58,8 @@ class FrameClient:
         self._numbers = itertools.count(1)
 
     @classmethod
-    async def connect(cls, proxy: KafkaProxy, client_id: str) -> "FrameClient":
-        host, _, port = proxy.address.rpartition(":")
+    async def connect(cls, to: KafkaProxy | str, client_id: str) -> "FrameClient":
+        host, _, port = (to if isinstance(to, str) else to.address).rpartition(":")
         return cls(client_id, *await asyncio.open_connection(host, int(port)))
 
     def send(self, name: str, body: bytes = b"") -> int:
@@ -95,3 +105,4 @@ async def broker_behind_proxy() -> AsyncIterator[tuple[FrameBroker, KafkaProxy]]
         finally:
             await proxy.close()
             server.close()
+            await broker.end()
