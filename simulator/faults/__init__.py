@@ -32,12 +32,6 @@ from simulator.faults.pause_ledger import PauseLedger
 from simulator.faults.pause_processor import PauseProcessor
 from simulator.faults.poison_commands import PoisonCommands
 from simulator.faults.rebalance_storm import RebalanceStorm
-
-    BlackHole,
-    DelayFetch,
-    DeliverLate,
-    DeliverTwice,
-FAULTS: Final[tuple[type[Fault], ...]] = (
 from simulator.faults.reset_broker_link import ResetBrokerLink
 from simulator.faults.reset_mid_body import ResetMidBody
 from simulator.faults.rewind_offsets import RewindOffsets
@@ -46,6 +40,12 @@ from simulator.faults.silent_broker_link import SilentBrokerLink
 from simulator.faults.slow_broker_link import SlowBrokerLink
 from simulator.faults.slow_close import SlowClose
 from simulator.faults.slow_link import SlowLink
+
+FAULTS: Final[tuple[type[Fault], ...]] = (
+    BlackHole,
+    DelayFetch,
+    DeliverLate,
+    DeliverTwice,
     DuplicateCommands,
     IsolateProcessor,
     KillBroker,
