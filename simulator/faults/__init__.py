@@ -13,6 +13,7 @@ from simulator.faults.deliver_late import DeliverLate
 from simulator.faults.deliver_twice import DeliverTwice
 from simulator.faults.duplicate_commands import DuplicateCommands
 from simulator.faults.isolate_processor import IsolateProcessor
+from simulator.faults.kill_at_moment import KillAtMoment
 from simulator.faults.kill_broker import KillBroker
 from simulator.faults.kill_gateway import KillGateway
 from simulator.faults.kill_ledger import KillLedger
@@ -48,6 +49,7 @@ FAULTS: Final[tuple[type[Fault], ...]] = (
     DeliverTwice,
     DuplicateCommands,
     IsolateProcessor,
+    KillAtMoment,
     KillBroker,
     KillGateway,
     KillLedger,

@@ -22,7 +22,7 @@ from tests.faults.test_faults import Said
 SCENARIO = """
 name: broken-wires
 load:
-  stages: [{for: 32s, rate: 25}]
+  stages: [{for: 44s, rate: 25}]
 faults:
   - {fault: slow_broker_link, at: [1s], lasts: 1500ms}
   - {fault: lose_produce_answer, at: [3s], lasts: 1500ms}
@@ -34,6 +34,10 @@ faults:
   - {fault: silent_broker_link, at: [15s], lasts: 1s}
   - {fault: isolate_processor, at: [17s]}
   - {fault: delay_fetch, at: [29s], lasts: 1500ms}
+  - {fault: kill_at_moment, at: [31s], moment: after_append}
+  - {fault: kill_at_moment, at: [34s], moment: before_commit}
+  - {fault: kill_at_moment, at: [37s], moment: after_commit}
+  - {fault: kill_at_moment, at: [40s], moment: during_take_over}
 """
 STALE = {"invalid_producer_epoch", "producer_fenced", "invalid_txn_state"}
 
@@ -127,6 +131,14 @@ def test_fetches_are_late(done: Done) -> None:
     """Those of the processors' readers."""
     (hit,) = done.hits["delay_fetch"]
     assert hit["answers"] > 0
+
+
+def test_a_processor_dies_at_each_moment_of_its_protocol(done: Done) -> None:
+    """The proxy held it there; the client that died is the one whose request was seen."""
+    hits = done.hits["kill_at_moment"]
+    assert [hit["moment"] for hit in hits] == ["after_append", "before_commit", "after_commit", "during_take_over"]
+    assert all(hit["client"].startswith("payonce-processor-") for hit in hits)
+    assert len({hit["pid"] for hit in hits}) == len(hits)
 
 
 @pytest.mark.parametrize(("option", "target"), [("--kafka 127.0.0.1:1", None), ("--target", "stack.json")])
