@@ -1,6 +1,6 @@
-"""What the simulator reads and writes, as JSON Schema, and who its customers are: `python -m simulator.schemas docs`.
+"""What the simulator reads and writes as JSON Schema, its customers and its faults: `python -m simulator.schemas docs`.
 
-Out:     one file for each document, and personas.md; a test fails when the committed ones are stale.
+Out:     one file for each document, personas.md and faults.md; a test fails when the committed ones are stale.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from simulator.fault_page import fault_page
 from simulator.report.model import RunReport
 from simulator.scenario.models import Scenario
 from simulator.workload.persona_page import persona_page
@@ -34,5 +35,5 @@ def _written(model: type[BaseModel]) -> str:
 
 
 if __name__ == "__main__":
-    for name, text in (published() | {"personas.md": persona_page()}).items():
+    for name, text in (published() | {"personas.md": persona_page(), "faults.md": fault_page()}).items():
         (Path(sys.argv[1]) / name).write_text(text, encoding="utf-8")
