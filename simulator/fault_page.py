@@ -18,9 +18,10 @@ from simulator.faults.base import Fault
 _COMMON: Final = frozenset(Fault.model_fields)
 _HEAD: Final = f"""# Faults
 
-{len(BY_NAME)} faults, one file each (`simulator/faults/`). A scenario lists them ([scenarios](scenarios.md)); all can be
-mixed, each undoes what it did, and tells each time it bit what proves it. One that was listed and never bit makes the
-verdict unknown. `at`, or `first` and `every`, and `lasts` belong to all of them; what else may be set stands with each.
+{len(BY_NAME)} faults, one file each (`simulator/faults/`). A scenario lists them ([scenarios](scenarios.md)); all
+can be mixed, each undoes what it did, and tells each time it bit what proves it. One that was listed and never bit
+makes the verdict unknown. `at`, or `first` and `every`, and `lasts` belong to all of them; what else may be set stands
+with each.
 
 [The link between customers and gateways](http-link.md) and [the one between services and Kafka](kafka-link.md) have
 pages of their own. This page is made from the code (`make schemas`).
