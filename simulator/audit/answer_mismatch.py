@@ -16,9 +16,8 @@ One case per command or key: the first contradiction found is told, the others f
 from collections import defaultdict
 from collections.abc import Iterator
 
-import orjson
-
 from simulator.audit import rules
+from simulator.audit.answers import GATEWAY_CODES, moved
 from simulator.audit.clients import Attempt
 from simulator.audit.declared import BEGINNING, CAUSED_BY
 from simulator.audit.evidence import Evidence
@@ -27,9 +26,6 @@ from simulator.audit.finding import Finding
 from simulator.audit.records import Command, Event, Reply, problem_code
 
 NAME = "answer_mismatch"
-
-# Codes a gateway answers without asking the log, beside those statuses that are never kept.
-_GATEWAY_CODES = frozenset({"idempotency_key_in_flight", "route_not_found", "command_expired", "internal_error"})
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
@@ -205,7 +201,7 @@ def _heard_by_clients(evidence: Evidence) -> Iterator[Finding]:
             summary = f"The customer was answered {attempt.status}, which is on the log for no command of {name}."
             proof: list[Command | Reply] = list(evidence.commands_of_intent.get(intent.name, []))
             proof += [reply for command in proof for reply in evidence.replies_of.get(command.identity, ())]
-            yield Finding(name, summary, tuple(proof), None, _moved(attempt.status, attempt.body), intent.name)
+            yield Finding(name, summary, tuple(proof), None, moved(attempt.status, attempt.body), intent.name)
 
 
 def _decided(attempt: Attempt) -> bool:
@@ -214,7 +210,7 @@ def _decided(attempt: Attempt) -> bool:
 
 
 def _kept(status: int, code: str) -> bool:
-    return status not in rules.NOT_STORED and code not in _GATEWAY_CODES
+    return status not in rules.NOT_STORED and code not in GATEWAY_CODES
 
 
 def _same(one: Reply, other: Reply) -> bool:
@@ -229,20 +225,9 @@ def _differ(subject: str, what: str, one: Reply, other: Reply, commands: list[Co
 
 
 def _difference(status: int, body: str | None, right_status: int, right_body: str | None) -> dict[str, int]:
-    wrong, right = _moved(status, body), _moved(right_status, right_body)
+    wrong, right = moved(status, body), moved(right_status, right_body)
     names = wrong.keys() | right.keys()
     return _some({name: abs(wrong.get(name, 0) - right.get(name, 0)) for name in names})
-
-
-def _moved(status: int, body: str | None) -> dict[str, int]:
-    """What an answer says was moved: nothing, unless it is a 2xx about a charge or a refund."""
-    if not 200 <= status < 300:
-        return {}
-    try:
-        value = orjson.loads(body or "")
-        return {str(value["currency"]): int(value["amount"])}
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        return {}
 
 
 def _some(money: dict[str, int]) -> dict[str, int]:

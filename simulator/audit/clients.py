@@ -71,6 +71,7 @@ class Clients:
     planned_faults: set[str] = field(default_factory=set)
     fault_hits: dict[str, int] = field(default_factory=dict)
     outages: list[tuple[int, int | None]] = field(default_factory=list)  # begin and end of each fault
+    last_at: int = 0  # of the last line
 
     def troubled(self, begin: int, end: int, quiet_ms: int) -> bool:
         """Whether any fault, and a quiet time after it, overlaps [begin, end]."""
@@ -83,6 +84,7 @@ def fold(lines: Iterable[Mapping[str, Any]]) -> Clients:
     began: dict[tuple[str, Any], int] = {}
     for line in lines:
         kind = line["kind"]
+        clients.last_at = max(clients.last_at, line.get("at", 0))
         if kind == "run":
             clients.run = dict(line)
         elif kind == "intent":

@@ -30,6 +30,7 @@ HOLDS: Final = frozenset(
 RELEASES: Final = frozenset(
     kind.name for kind in CHARGE_EVENTS if kind.moves and all(move.debit == AUTHORIZATIONS for move in kind.moves)
 )
+RETURNS: Final = frozenset(kind.name for kind in CHARGE_EVENTS if any(move.debit == REFUNDS for move in kind.moves))
 MOVES: Final = frozenset(kind.name for kind in CHARGE_EVENTS if kind.moves) - RELEASES
 
 DECLINED: Final = frozenset(kind.name for kind in CHARGE_EVENTS if kind.answers is Answers.DECLINE)

@@ -35,9 +35,12 @@ class Discarded(NamedTuple):
     offset: int
     timestamp: int
     fate: log.Fate
+    identity: Identity  # of the command that caused it
+    answer: tuple[int, str] | None = None  # status and body of a reply
 
-    def say(self) -> str:
-        return f"{self.topic} {self.partition}@{self.offset}"
+    def moment(self) -> tuple[int, str]:
+        where = f"{self.topic} {self.partition}@{self.offset}"
+        return self.timestamp, f"{where}: {self.fate.name.lower()} record of command {self.identity[1]}"
 
 
 @dataclass(slots=True)
@@ -67,6 +70,8 @@ class Evidence:
     events_of_intent: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     commands_of_intent: dict[str, list[Command]] = field(default_factory=lambda: defaultdict(list))
     clocks: dict[int, int] = field(default_factory=dict)  # after the last command
+    last_output: dict[int, int] = field(default_factory=dict)  # newest timestamp of what was committed about commands
+    latest: int = 0  # the newest moment that log (by the brokers' clock) or history know of
     settled: dict[int, bool] = field(default_factory=dict)
     whole: dict[int, bool] = field(default_factory=dict)  # commands, charges and replies from their first record on
     history_complete: bool = False  # every command here was sent by a customer of the history
@@ -131,6 +136,9 @@ class Collector:
             if entry.fate is not log.Fate.COMMITTED:
                 self._discard(topic, entry)
                 continue
+            if topic != log.COMMANDS:
+                newest = self.evidence.last_output.get(entry.partition, 0)
+                self.evidence.last_output[entry.partition] = max(newest, entry.timestamp)
             try:
                 decode(entry)
             except (
@@ -178,10 +186,11 @@ class Collector:
         try:
             value = orjson.loads(entry.value or b"")
             identity = value["merchant_id"], value["command_id"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
+            answer = (value.get("status"), value.get("body")) if topic == log.REPLIES else None
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return
         self.evidence.discarded[identity].append(
-            Discarded(topic, entry.partition, entry.offset, entry.timestamp, entry.fate)
+            Discarded(topic, entry.partition, entry.offset, entry.timestamp, entry.fate, identity, answer)
         )
 
     def finish(self) -> Evidence:
@@ -215,6 +224,8 @@ def _clocks(evidence: Evidence) -> None:
     for command in evidence.commands:
         clocks[command.partition] = max(clocks.get(command.partition, 0), command.timestamp)
         command.clock = clocks[command.partition]
+    newest_line = evidence.clients.last_at if evidence.clients else 0
+    evidence.latest = max(newest_line, *clocks.values(), 0)
 
 
 def _ttl(evidence: Evidence) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from simulator.audit.clients import Attempt
-from simulator.audit.evidence import Evidence
+from simulator.audit.evidence import Discarded, Evidence
 from simulator.audit.records import Command, Event, KeyRecord, Reply, brief
 from simulator.audit.report import Money, Place, Witness
 
@@ -60,6 +60,8 @@ def _place(proof: Telling) -> Place | None:
             return Place("replies", proof.partition, proof.offset)
         case KeyRecord():
             return Place("keys", proof.partition, proof.record_offset)
+        case Discarded():
+            return Place(proof.topic, proof.partition, proof.offset)
     return None
 
 
@@ -90,11 +92,7 @@ def attempt_moments(intent: str, attempt: Attempt) -> list[tuple[int, str]]:
 
 def _discarded(evidence: Evidence, proofs: Sequence[Any]) -> list[tuple[int, str]]:
     identities = {proof.identity for proof in proofs if hasattr(proof, "identity")}
-    return [
-        (gone.timestamp, f"{gone.say()}: {gone.fate.name.lower()} record of command {identity[1]}")
-        for identity in identities
-        for gone in evidence.discarded.get(identity, ())
-    ]
+    return [gone.moment() for identity in identities for gone in evidence.discarded.get(identity, ())]
 
 
 def _instant(at: int) -> str:

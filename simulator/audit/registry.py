@@ -4,14 +4,19 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from simulator.audit import (
+    aborted_read,
     answer_mismatch,
     duplicate_charge,
+    illegal_transition,
     key_conflict_accepted,
     late_reexecution,
     ledger_drift,
     ledger_imbalance,
     lost_charge,
+    over_capture,
+    over_refund,
     phantom_charge,
+    stuck,
     torn_transaction,
     unanswered,
 )
@@ -27,15 +32,21 @@ CHECKS: Final[dict[str, Check]] = {
     duplicate_charge.NAME: duplicate_charge.find,
     lost_charge.NAME: lost_charge.find,
     phantom_charge.NAME: phantom_charge.find,
+    over_capture.NAME: over_capture.find,
+    over_refund.NAME: over_refund.find,
     late_reexecution.NAME: late_reexecution.find,
     key_conflict_accepted.NAME: key_conflict_accepted.find,
+    illegal_transition.NAME: illegal_transition.find,
     torn_transaction.NAME: torn_transaction.find,
+    aborted_read.NAME: aborted_read.find,
     answer_mismatch.NAME: answer_mismatch.find,
     unanswered.NAME: unanswered.find,
+    stuck.NAME: stuck.find,
 }
 
-# These need the ledger's database as well.
+# These need the ledger's database as well; one that stands above too sees more with it, and runs once.
 LEDGER_CHECKS: Final[dict[str, LedgerCheck]] = {
+    aborted_read.NAME: aborted_read.find_also_in,
     ledger_drift.NAME: ledger_drift.find,
     ledger_imbalance.NAME: ledger_imbalance.find,
 }

@@ -188,7 +188,7 @@ def execute(
         amount, before = left if payload.get("amount") is None else payload["amount"], charge
         if not allowed(operation, charge["status"]) or not 0 < amount <= left:
             return Outcome(409, None)
-    after = _after(kind, amount, before)
+    after = evolved(kind, amount, before)
     currency = after["currency"]
     if kind.answers is Answers.DECLINE:
         after["decline_code"] = DECLINES[payload["payment_method"]]
@@ -225,7 +225,7 @@ def _new(payload: dict[str, Any], merchant: str, command: str, clock: int) -> di
     }
 
 
-def _after(kind: EventType, amount: int, before: dict[str, Any]) -> dict[str, Any]:
+def evolved(kind: EventType, amount: int, before: dict[str, Any]) -> dict[str, Any]:
     """The charge once the event has happened to it."""
     after = before | dict(kind.sets) | {member: before[member] + amount for member in kind.adds}
     if kind.status is not None:

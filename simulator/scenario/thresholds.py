@@ -18,7 +18,7 @@ from simulator.audit.registry import CHECKS, LEDGER_CHECKS
 LATENCIES: Final = ("p50", "p90", "p95", "p99", "p99.9", "max")
 SHARES: Final = ("answered", "unknown", "failed", "dropped")  # of intents, attempts, attempts, purchases
 RATES: Final = ("throughput",)
-ANOMALIES: Final = (*CHECKS, *LEDGER_CHECKS)
+ANOMALIES: Final = tuple({**CHECKS, **LEDGER_CHECKS})
 _OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,
     "<=": operator.le,

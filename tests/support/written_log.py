@@ -61,6 +61,7 @@ class WrittenLog:
     charges: dict[str, dict[str, Any]] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0  # how many of the last commands the processor has not reached yet
+    moved_at: int | None = None  # when the processor wrote its position; None: at the end
     _commands: int = 0
 
     # -- the log ----------------------------------------
@@ -166,7 +167,9 @@ class WrittenLog:
     def tombstone(self, asked: Asked) -> None:
         self.append("keys", self.key_name(asked), None)
 
-    def reply(self, asked: Asked, status: int, body: str, *, replayed: bool = False) -> None:
+    def reply(
+        self, asked: Asked, status: int, body: str, *, replayed: bool = False, fate: Fate = Fate.COMMITTED
+    ) -> None:
         value = {
             "command_id": asked.command_id,
             "merchant_id": SHOP,
@@ -175,7 +178,7 @@ class WrittenLog:
             "replayed": replayed,
             "body": body,
         }
-        self.append("replies", asked.command_id, value)
+        self.append("replies", asked.command_id, value, fate=fate)
 
     def refused(self, asked: Asked, status: int, code: str) -> None:
         """A refusal that is not kept under the key."""
@@ -210,6 +213,9 @@ class WrittenLog:
             charge = {**before, "status": "captured", "captured": True, "amount_captured": amount}
             self.charges[asked.charge_id] = charge
             return 200, charge, self._event_members("charge.captured", amount, charge, sequence)
+        if asked.operation == "charge.void":
+            charge = self.charges[asked.charge_id] = {**before, "status": "voided"}
+            return 200, charge, self._event_members("charge.voided", before["amount"], charge, sequence)
         assert asked.operation == "refund.create"
         amount = asked.payload.get("amount", before["amount_captured"] - before["amount_refunded"])
         refunded = before["amount_refunded"] + amount
@@ -332,6 +338,8 @@ class WrittenLog:
         end = commands[-1].offset + 1 if commands else 0
         clock = max((entry.timestamp for entry in commands), default=0)
         value = {"position": end - self.in_flight, "clock": clock, "window_ms": self.ttl_ms}
+        if self.moved_at is not None:
+            self.now = self.moved_at - 10
         self.append("keys", "@position", value)
 
     def audit(self, books: Books | None = None) -> Report:
