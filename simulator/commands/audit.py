@@ -1,6 +1,7 @@
 """`payonce audit`: judge the log of a namespace, with or without the history of a run.
 
-Out:     the report on stdout, JSON with --json. Exit code 0 valid, 1 anomalies found, 3 verdict unknown.
+Out:     the report on stdout, JSON with --json. Exit code 0 valid, 1 anomalies found, 3 verdict unknown; SIGTERM is a clean
+         stop without a verdict: 0.
 Errors:  Failure, one sentence, when there is nothing to judge.
 Source:  CONTRACT, "Exit codes"; the guarantee is what was said, else the running stack's, else the history's.
 """
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simulator.commands.console import Teller, reader_may_leave
+from simulator.commands.console import Teller, leave_when_told, reader_may_leave
 from simulator.commands.options import WHERE, Given, takes
 from simulator.failure import UsageFailure
 
@@ -38,6 +39,7 @@ def audit(
     """
     if history is not None and not history.is_file():
         raise UsageFailure(f"--history: there is no file {history}.")
+    leave_when_told()
     report = asyncio.run(_audit(given, history, target))
     with reader_may_leave():
         show(report, as_json=given.json)

@@ -7,14 +7,12 @@ Source:  CONTRACT, "The log", `charges`.
 
 import asyncio
 import json
-import os
-import signal
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from events.instants import rfc3339
-from simulator.commands.console import is_read, reader_may_leave
+from simulator.commands.console import is_read, leave_when_told, reader_may_leave
 from simulator.commands.key_life import json_object
 from simulator.commands.options import WHERE, Given, takes
 from simulator.money_text import money_text
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from aiokafka import ConsumerRecord
 
     from simulator.commands.running import Target
-
-EXIT_INTERRUPTED: Final = 130
 
 app = typer.Typer(help="Look at charge events.\n\nExample: payonce events tail --follow", no_args_is_help=True)
 
@@ -43,19 +39,10 @@ def tail(
     from simulator.commands.running import find_target  # noqa: PLC0415  not for --help
 
     target = find_target(given)
-    # A reader of no group has nothing to finish, and a cancellation can get lost in the client it waits in.
-    signal.signal(signal.SIGINT, _leave)
-    signal.signal(signal.SIGTERM, _leave)
+    leave_when_told()
     with reader_may_leave():
         asyncio.run(_tail(target, count, follow=follow, as_json=given.json))
     return 0
-
-
-def _leave(number: int, _frame: object) -> None:
-    if number == signal.SIGTERM:
-        os._exit(0)
-    os.write(2, b"Interrupted.\n")
-    os._exit(EXIT_INTERRUPTED)
 
 
 async def _tail(target: "Target", count: int, *, follow: bool, as_json: bool) -> None:

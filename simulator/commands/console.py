@@ -6,6 +6,7 @@ Out:     progress and reports on stderr, results on stdout, so that `--json` can
 
 import os
 import select
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.status import Status
+
+EXIT_INTERRUPTED = 130
 
 
 @contextmanager
@@ -39,6 +42,24 @@ def is_read() -> bool:
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return not any(what & select.POLLERR for _, what in poll.poll(0))
+
+
+def leave_when_told() -> None:
+    """SIGTERM and Ctrl-C end the process at once: for readers, who have nothing to finish.
+
+    A cancellation can get lost in the client they wait in, or wait for a thread.
+    """
+    signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave(number: int, _frame: object) -> None:
+    if os.isatty(2):
+        os.write(2, b"\r\x1b[K\x1b[?25h")  # a moving line hides the cursor
+    if number == signal.SIGTERM:
+        os._exit(0)
+    os.write(2, b"Interrupted.\n")
+    os._exit(EXIT_INTERRUPTED)
 
 
 class Teller:

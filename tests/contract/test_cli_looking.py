@@ -73,6 +73,19 @@ def test_whoever_waits_for_a_silent_kafka_is_told_for_what(tmp_path: Path, argum
             process.communicate()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_an_audit_is_stopped_by_a_signal(tmp_path: Path, number: int, code: int) -> None:
+    """SIGTERM is a clean stop, Ctrl-C an interruption; neither is a verdict."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"127.0.0.1:{silent.getsockname()[1]}"
+        process = payonce("audit", "--kafka", where, "--dir", str(tmp_path))
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"reaching {where}\n"
+        process.send_signal(number)
+        out, _ = process.communicate(timeout=BOUND_S)
+        assert (process.returncode, out) == (code, "")
+
+
 def test_following_ends_with_its_reader(up: Up) -> None:
     """`events tail --follow | head -1` ends also when no further event comes."""
     process = looking(up, "events", "tail", "--follow", "-n", "1")
