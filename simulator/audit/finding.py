@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from simulator.audit.clients import Attempt
 from simulator.audit.evidence import Discarded, Evidence
+from simulator.audit.money import Money
 from simulator.audit.records import Command, Event, KeyRecord, Reply, brief
-from simulator.audit.report import Money, Place, Witness
+from simulator.audit.report import Place, Witness
 
 TIMELINE_LINES = 40  # a longer story is cut in the middle: nobody reads it
 

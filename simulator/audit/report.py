@@ -1,7 +1,8 @@
 """The verdict and all it rests on: the stable shape of the audit in `report.json` and on a terminal.
 
-Out:     `Report`, `Anomaly`, `Witness`, frozen; `to_json` writes plain values, `from_json` reads them back.
-Units:   money in integer minor units per currency; offsets are Kafka's; `at` in Unix milliseconds.
+Out:     `Report` and its parts, frozen; `to_json` writes plain values, `from_json` reads them back.
+Units:   money in integer minor units per currency; offsets are Kafka's; durations in milliseconds, in fields
+         ending _ms.
 """
 
 from collections.abc import Mapping
@@ -9,8 +10,13 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
-SCHEMA_VERSION: Final = 1
-Money = Mapping[str, int]  # currency: minor units
+from pydantic import TypeAdapter
+
+from simulator.audit.comparison import Comparison
+from simulator.audit.key_window import KeyWindow
+from simulator.audit.money import Money
+
+SCHEMA_VERSION: Final = 2  # 2: comparison, key_window
 
 
 class Verdict(StrEnum):
@@ -108,6 +114,8 @@ class Report:
     with_history: bool = False
     with_ledger: bool = False
     repeats: tuple[Repeat, ...] = field(default=(), repr=False, compare=False)  # all of them; not in the JSON
+    comparison: Comparison = field(default_factory=Comparison)
+    key_window: KeyWindow = field(default_factory=KeyWindow)
 
     def to_json(self) -> dict[str, Any]:
         plain = asdict(replace(self, repeats=()))
@@ -125,31 +133,10 @@ class Report:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "Report":
-        """Raises KeyError or TypeError where it is no report, ValueError for another version."""
+        """Raises ValueError where it is no report, or of another version."""
         if plain.get("schema") != SCHEMA_VERSION:
             raise ValueError(f"this audit report has schema {plain.get('schema')!r}, not {SCHEMA_VERSION}")
-        members = {name: value for name, value in plain.items() if name != "schema"}
-        members["verdict"] = Verdict(plain["verdict"])
-        members["counts"] = Counts(**plain["counts"])
-        members["unknown"], members["checks"] = tuple(plain["unknown"]), tuple(plain["checks"])
-        members["anomalies"] = tuple(_anomaly(anomaly) for anomaly in plain["anomalies"])
-        return cls(**members)
+        return _REPORT.validate_python({name: value for name, value in plain.items() if name != "schema"})
 
 
-def _anomaly(plain: Mapping[str, Any]) -> Anomaly:
-    witnesses = tuple(
-        Witness(
-            **{
-                **witness,
-                "places": tuple(Place(**place) for place in witness["places"]),
-                "timeline": tuple(witness["timeline"]),
-            }
-        )
-        for witness in plain["witnesses"]
-    )
-    return Anomaly(**{**plain, "witnesses": witnesses})
-
-
-def add_money(total: dict[str, int], more: Money) -> None:
-    for currency, amount in more.items():
-        total[currency] = total.get(currency, 0) + amount
+_REPORT: Final = TypeAdapter(Report)

@@ -14,7 +14,7 @@ from typing import Final
 
 from simulator.audit.evidence import Evidence
 from simulator.audit.finding import Finding
-from simulator.audit.report import add_money
+from simulator.audit.money import add_money
 
 NAME = "stuck"
 

@@ -13,13 +13,15 @@ from functools import partial
 from typing import Final
 
 from simulator.audit.books import Books
+from simulator.audit.compared import compare, key_window
 from simulator.audit.declared import BEGINNING, CHARGING, HOLDS, TAKES
 from simulator.audit.evidence import Evidence
 from simulator.audit.finding import Finding
 from simulator.audit.log import OUTPUTS
+from simulator.audit.money import Money, add_money
 from simulator.audit.registry import CHECKS, LEDGER_CHECKS, Check, LedgerCheck
 from simulator.audit.repeats import repeats
-from simulator.audit.report import Anomaly, Counts, Money, Report, Verdict, add_money
+from simulator.audit.report import Anomaly, Counts, Report, Verdict
 
 WITNESSES: Final = 8  # per anomaly and cause: the smallest say the most
 
@@ -62,6 +64,8 @@ def judge(
         with_history=clients is not None,
         with_ledger=books is not None,
         repeats=repeats(evidence, findings.get("duplicate_charge", ())),
+        comparison=compare(evidence),
+        key_window=key_window(evidence),
     )
 
 

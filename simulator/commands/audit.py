@@ -1,7 +1,7 @@
 """`payonce audit`: judge the log of a namespace, with or without the history of a run.
 
-Out:     the report on stdout, JSON with --json. Exit code 0 valid, 1 anomalies found, 3 verdict unknown; SIGTERM is a clean
-         stop without a verdict: 0.
+Out:     the report on stdout, JSON with --json. Exit code 0 valid, 1 anomalies found, 3 verdict unknown; SIGTERM
+         is a clean stop without a verdict: 0.
 Errors:  Failure, one sentence, when there is nothing to judge.
 Source:  CONTRACT, "Exit codes"; the guarantee is what was said, else the running stack's, else the history's.
 """
