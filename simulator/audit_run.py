@@ -95,10 +95,11 @@ async def _evidence(
         for topic in TOPICS:
             read = 0
             progress(f"reading {topic}")
-            async for entries in log.read(topic):
-                collector.take(topic, entries)
-                read += len(entries)
-                progress(f"reading {topic}: {read} records")
+            for partition in range(log.extent.partitions):
+                async for entries in log.read(topic, partition):
+                    collector.take(topic, entries)
+                    read += len(entries)
+                    progress(f"reading {topic}: {read} records")
     return await asyncio.to_thread(collector.finish)
 
 

@@ -1,13 +1,12 @@
 """The raw log for the auditor: every record of the five topics, each known to be committed, aborted or open.
 
 In:      a KafkaConnection and a namespace.
-Out:     the log's extent, then batches of entries, partition by partition in offset order, a bounded number
-         at a time.
+Out:     the log's extent, then of each partition batches of entries in offset order, a bounded number at a time.
 Units:   offsets; seconds and milliseconds as named.
-Errors:  LogReadError, one sentence: no broker, no such topics, or no progress for STALLED_S; AccessRefused.
-Source:  each range is read twice, read_uncommitted and read_committed; the difference was aborted, or is
-         still open at and above the last stable offset. Ends are positions fixed beforehand, never "the last
-         record seen" (research: markers, compaction and aborted records leave gaps).
+Errors:  LogReadError, one sentence: no broker, no such topics, or no progress for a while; AccessRefused.
+Source:  below the last stable offset the broker says which records were aborted; at and above it they are open
+         (`simulator.log_fetch`). Ends are positions fixed beforehand, never "the last record seen" (markers,
+         compaction and aborted records leave gaps).
 
 Order matters on a log that still moves: outputs' ends are fixed first and the end of `commands` last, so that
 every event has its command within what is read. Whether all commands are done is then asked of the
@@ -20,8 +19,9 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Final, Self
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
@@ -31,17 +31,15 @@ from aiokafka.errors import (
 
 from events.connection import KafkaConnection
 from events.topics import processor_group, topic_name
-from simulator.audit.log import COMMANDS, OUTPUTS, TOPICS, Bounds, Entry, Extent, Fate
+from simulator.audit.log import COMMANDS, OUTPUTS, TOPICS, Bounds, Entry, Extent
 from simulator.broker.errors import AccessRefused, BrokerUnavailable
 from simulator.failure import Failure
+from simulator.log_fetch import fetch
 from simulator.log_watch import client_options
 
 EXIT_UNKNOWN: Final = 3
-CHUNK_RECORDS: Final = 5_000  # held at once, per partition being read
-STALLED_S: Final = 30.0
 COORDINATOR_S: Final = 10.0
 COORDINATOR_PAUSE_S: Final = 0.1
-POLL_MS: Final = 200
 REQUEST_TIMEOUT_MS: Final = 10_000
 
 
@@ -66,13 +64,13 @@ class LogReader:
         self._committed = self._consumer("read_committed")
         self._uncommitted = self._consumer("read_uncommitted")
 
+        self._client = AIOKafkaClient(**self._options)
+
     def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
             isolation_level=isolation_level,
             auto_offset_reset="none",
             enable_auto_commit=False,
-            fetch_max_wait_ms=POLL_MS,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
             **self._options,
         )
 
@@ -90,7 +88,7 @@ class LogReader:
 
     async def _start(self) -> None:
         try:
-            await asyncio.gather(self._committed.start(), self._uncommitted.start())
+            await asyncio.gather(self._committed.start(), self._uncommitted.start(), self._client.bootstrap())
         except (KafkaError, ValueError) as error:
             from simulator.broker import cluster  # noqa: PLC0415  kio is slow to load, and only now needed
 
@@ -108,7 +106,8 @@ class LogReader:
         await self._stop()
 
     async def _stop(self) -> None:
-        await asyncio.gather(self._committed.stop(), self._uncommitted.stop(), return_exceptions=True)
+        closing = (self._committed.stop(), self._uncommitted.stop(), self._client.close())
+        await asyncio.gather(*closing, return_exceptions=True)
 
     def _tp(self, topic: str, partition: int) -> TopicPartition:
         return TopicPartition(topic_name(self._namespace, topic), partition)
@@ -128,6 +127,7 @@ class LogReader:
             ends = await self._uncommitted.end_offsets(list(spots.values()))
             starts = await self._uncommitted.beginning_offsets(list(spots.values()))
             bounds |= {spot: Bounds(starts[tp], stable[tp], ends[tp]) for spot, tp in spots.items()}
+        await self._client.set_topics([topic_name(self._namespace, topic) for topic in TOPICS])
         return Extent(partitions, bounds, group)
 
     async def _asked_of_the_admin(self) -> tuple[int, dict[int, int]]:
@@ -159,53 +159,13 @@ class LogReader:
                     raise
                 await asyncio.sleep(COORDINATOR_PAUSE_S)
 
-    async def read(self, topic: str) -> AsyncIterator[list[Entry]]:
-        """Every record of one topic within the extent, a bounded number at a time."""
-        for partition in range(self.extent.partitions):
-            bounds = self.extent.bounds[topic, partition]
-            if bounds.start < bounds.end:
-                try:
-                    async for entries in self._partition(self._tp(topic, partition), bounds):
-                        yield entries
-                except KafkaError as error:
-                    raise LogReadError(f"{topic} {partition} cannot be read: {error}.") from None
-
-    async def _partition(self, tp: TopicPartition, bounds: Bounds) -> AsyncIterator[list[Entry]]:
-        for consumer in (self._uncommitted, self._committed):
-            consumer.assign([tp])
-            consumer.seek(tp, bounds.start)
-        reached = bounds.start
-        while reached < bounds.end:
-            records, reached = await _chunk(self._uncommitted, tp, reached, bounds.end)
-            until = min(reached, bounds.stable)
-            committed: set[int] = set()
-            at = await self._committed.position(tp)
-            while at < until:
-                # Bounded as well: it never runs ahead of the records it is compared with.
-                found, at = await _chunk(self._committed, tp, at, until)
-                committed.update(record.offset for record in found)
-            yield [_entry(record, committed, bounds.stable) for record in records]
-
-
-async def _chunk(
-    consumer: AIOKafkaConsumer, tp: TopicPartition, start: int, end: int
-) -> tuple[list[ConsumerRecord], int]:
-    """Up to CHUNK_RECORDS records of [start, end), and the position after them."""
-    deadline = time.monotonic() + STALLED_S
-    while True:
-        batches = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=CHUNK_RECORDS)
-        position = await consumer.position(tp)
-        records = [record for record in batches.get(tp, ()) if start <= record.offset < end]
-        if position > start:
-            if position > end:  # went beyond: what lies there is the next call's to see
-                consumer.seek(tp, end)
-                position = end
-            return records, position
-        if time.monotonic() > deadline:
-            raise LogReadError(f"{tp.topic} {tp.partition} gave nothing at {start} for {STALLED_S:.0f} s.")
-
-
-def _entry(record: Any, committed: set[int], stable: int) -> Entry:
-    offset = record.offset
-    fate = Fate.COMMITTED if offset in committed else Fate.OPEN if offset >= stable else Fate.ABORTED
-    return Entry(record.partition, offset, record.timestamp, record.key, record.value, record.headers, fate)
+    async def read(self, topic: str, partition: int) -> AsyncIterator[list[Entry]]:
+        """Every record of one partition within the extent, a bounded number at a time."""
+        bounds = self.extent.bounds[topic, partition]
+        if bounds.start >= bounds.end:
+            return
+        try:
+            async for fetched in fetch(self._client, self._tp(topic, partition), bounds):
+                yield fetched.entries
+        except (KafkaError, TimeoutError) as error:
+            raise LogReadError(f"{topic} {partition} cannot be read: {error}.") from None

@@ -38,6 +38,7 @@ class Entry(NamedTuple):
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
     fate: Fate = Fate.COMMITTED
+    producer: tuple[int, int] | None = None  # id and epoch of its batch; None where the producer has none
 
 
 class Bounds(NamedTuple):

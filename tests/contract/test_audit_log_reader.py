@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from events.connection import KafkaConnection, connection
 from events.topics import TOPICS, topic_name
-from simulator import log_reader
+from simulator import log_fetch
 from simulator.audit.log import Entry, Fate
 from simulator.audit_run import audit_namespace
 from simulator.broker.embedded import EmbeddedBroker
@@ -45,7 +45,7 @@ async def writer(cluster: KafkaConnection, identity: str | None = None) -> Async
 
 
 async def entries(reader: LogReader, topic: str) -> list[Entry]:
-    return [entry async for batch in reader.read(topic) for entry in batch]
+    return [entry for partition in (0, 1) async for batch in reader.read(topic, partition) for entry in batch]
 
 
 async def write(producer: AIOKafkaProducer, topic: str, *values: bytes, partition: int = 0) -> None:
@@ -57,8 +57,8 @@ async def write(producer: AIOKafkaProducer, topic: str, *values: bytes, partitio
 async def test_committed_aborted_and_open_records_are_told_apart(
     cluster: KafkaConnection, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two reads of the same range tell every record's fate, past markers and in chunks smaller than the log."""
-    monkeypatch.setattr(log_reader, "CHUNK_RECORDS", 2)
+    """One pass tells every record's fate and producer, past markers and in pieces smaller than the log."""
+    monkeypatch.setattr(log_fetch, "FETCH_BYTES", 100)  # a batch at a time
     charges = topic_name(namespace, "charges")
     async with writer(cluster, f"{namespace}-a") as first, writer(cluster, f"{namespace}-b") as second:
         await first.begin_transaction()
@@ -73,9 +73,14 @@ async def test_committed_aborted_and_open_records_are_told_apart(
         await second.begin_transaction()
         await write(second, charges, b"open 1", b"open 2")
         async with LogReader(cluster, namespace) as reader:
-            found = [(entry.value, entry.fate) for entry in await entries(reader, "charges")]
+            read = await entries(reader, "charges")
             bounds = reader.extent.bounds["charges", 0]
         await second.abort_transaction()
+    found = [(entry.value, entry.fate) for entry in read]
+    assert {entry.producer for entry in read if entry.fate is Fate.OPEN}.isdisjoint(
+        {entry.producer for entry in read if entry.fate is not Fate.OPEN}
+    )
+    assert all(entry.producer is not None for entry in read)
     kept, dropped, open_ = Fate.COMMITTED, Fate.ABORTED, Fate.OPEN
     assert found == [
         *((f"kept {n}".encode(), kept) for n in (1, 2, 3)),
