@@ -29,6 +29,7 @@ from simulator.audit.verdict import judge
 from simulator.history import InvalidHistory, read_history
 from simulator.ledger_reader import LedgerReadError, read_books
 from simulator.log_reader import LogReader
+from simulator.reproduce import command_of
 
 SILENCE_S = 2.0  # whoever waits longer for an answer of Kafka is told what for
 
@@ -49,6 +50,8 @@ async def audit_namespace(
     books, no_books = await _books(ledger_url, namespace, progress)
     evidence = await _evidence(connection, namespace, _promised(guarantee, clients), clients, progress)
     report = await asyncio.to_thread(judge, evidence, books, progress=lambda name: progress(f"looking for {name}"))
+    if clients is not None:
+        report = replace(report, reproduce=command_of(clients.run))
     return report if no_books is None else _with_reason(report, no_books)
 
 

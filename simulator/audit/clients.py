@@ -12,7 +12,7 @@ several intents may have used one key (another one).
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(slots=True)
@@ -60,6 +60,14 @@ class Rewind:
         return partition == self.partition and self.to <= offset < self.frm
 
 
+class Bite(NamedTuple):
+    """One moment at which a fault bit, and what proves it."""
+
+    at: int
+    fault: str
+    proof: str
+
+
 @dataclass(slots=True)
 class Clients:
     """One run as its clients and its vandals wrote it down."""
@@ -72,6 +80,7 @@ class Clients:
     fault_hits: dict[str, int] = field(default_factory=dict)
     outages: list[tuple[int, int | None]] = field(default_factory=list)  # begin and end of each fault
     last_at: int = 0  # of the last line
+    bites: list[Bite] = field(default_factory=list)  # in order
 
     def troubled(self, begin: int, end: int, quiet_ms: int) -> bool:
         """Whether any fault, and a quiet time after it, overlaps [begin, end]."""
@@ -151,6 +160,8 @@ def _fault(clients: Clients, line: Mapping[str, Any], began: dict[tuple[str, Any
             clients.outages.append((began.pop(strike), at))
     elif phase == "hit":
         clients.fault_hits[name] = clients.fault_hits.get(name, 0) + 1
+        proof = ", ".join(f"{word} {value}" for word, value in detail.items() if isinstance(value, str | int))
+        clients.bites.append(Bite(at, name, proof))
         since = [start for (fault, _), start in began.items() if fault == name]
         if not since:
             clients.outages.append((at, at))

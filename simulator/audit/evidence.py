@@ -37,6 +37,7 @@ class Discarded(NamedTuple):
     fate: log.Fate
     identity: Identity  # of the command that caused it
     answer: tuple[int, str] | None = None  # status and body of a reply
+    producer: tuple[int, int] | None = None
 
     def moment(self) -> tuple[int, str]:
         where = f"{self.topic} {self.partition}@{self.offset}"
@@ -190,7 +191,9 @@ class Collector:
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return
         self.evidence.discarded[identity].append(
-            Discarded(topic, entry.partition, entry.offset, entry.timestamp, entry.fate, identity, answer)
+            Discarded(
+                topic, entry.partition, entry.offset, entry.timestamp, entry.fate, identity, answer, entry.producer
+            )
         )
 
     def finish(self) -> Evidence:

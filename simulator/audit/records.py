@@ -15,6 +15,8 @@ from simulator.audit import rules
 from simulator.audit.declared import BEGINNING, EXECUTED, MOVES
 from simulator.audit.log import Entry
 
+Producer = tuple[int, int] | None  # id and epoch
+
 
 @dataclass(slots=True)
 class Command:
@@ -36,6 +38,7 @@ class Command:
     binding: bool = False  # that life began with it: it was executed, or refused in a way that is kept
     intent: str = ""
     foreign: bool = False  # a history is given and none of its customers sent this
+    producer: Producer = None
     _fingerprint: str | None = None
 
     @classmethod
@@ -60,6 +63,7 @@ class Command:
             payload,
             readable,
             readable and rules.sure(operation, payload) and rules.sure_envelope(value, entry.value or b""),
+            producer=entry.producer,
         )
 
     @classmethod
@@ -120,6 +124,7 @@ class Event:
     idempotency_key: str | None
     charge: dict[str, Any]
     refund: dict[str, Any] | None
+    producer: Producer = None
 
     @classmethod
     def decode(cls, entry: Entry) -> "Event":
@@ -141,6 +146,7 @@ class Event:
             value["idempotency_key"],
             data["charge"],
             data.get("refund"),
+            entry.producer,
         )
 
     @property
@@ -175,6 +181,7 @@ class Reply:
     status: int
     replayed: bool
     body: str
+    producer: Producer = None
     _code: str | None = None
 
     @classmethod
@@ -190,6 +197,7 @@ class Reply:
             value["status"],
             value["replayed"],
             value["body"],
+            entry.producer,
         )
 
     @property
@@ -228,6 +236,7 @@ class KeyRecord:
     offset: int  # of the command
     completed_at: int
     expires_at: int
+    producer: Producer = None
 
     @classmethod
     def decode(cls, entry: Entry) -> "KeyRecord":
@@ -248,6 +257,7 @@ class KeyRecord:
             value["offset"],
             value["completed_at"],
             value["expires_at"],
+            entry.producer,
         )
 
     @property

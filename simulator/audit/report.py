@@ -16,7 +16,7 @@ from simulator.audit.comparison import Comparison
 from simulator.audit.key_window import KeyWindow
 from simulator.audit.money import Money
 
-SCHEMA_VERSION: Final = 2  # 2: comparison, key_window
+SCHEMA_VERSION: Final = 2  # 2: comparison, key_window, rows of a witness, reproduce
 
 
 class Verdict(StrEnum):
@@ -35,6 +35,18 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Row:
+    """One moment of a witness, in the column of whoever it happened to; the others are empty."""
+
+    at: int  # Unix milliseconds
+    client: str = ""  # what a customer did, or was told
+    gateway: str = ""  # through which gateway
+    offsets: str = ""  # the record that was appended, by its place: `charges 0@1: …`
+    epoch: str = ""  # who appended it: producer id/epoch of its batch
+    broker: str = ""  # the faults that bit in the time of the witness
+
+
+@dataclass(frozen=True)
 class Witness:
     """One case of an anomaly, told from its first record to its last."""
 
@@ -43,7 +55,8 @@ class Witness:
     cause: str | None
     money: Money
     places: tuple[Place, ...]
-    timeline: tuple[str, ...]
+    timeline: tuple[str, ...]  # a line for each row
+    rows: tuple[Row, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,7 @@ class Report:
     repeats: tuple[Repeat, ...] = field(default=(), repr=False, compare=False)  # all of them; not in the JSON
     comparison: Comparison = field(default_factory=Comparison)
     key_window: KeyWindow = field(default_factory=KeyWindow)
+    reproduce: str = ""  # the command that makes the run again; empty without a history
 
     def to_json(self) -> dict[str, Any]:
         plain = asdict(replace(self, repeats=()))

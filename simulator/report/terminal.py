@@ -36,6 +36,8 @@ def render(report: Report, stats: RunStats | None = None) -> RenderableType:
         parts += [Text(), _anomalies(report)]
         for anomaly in report.anomalies:
             parts += _witnesses(anomaly)
+        if report.reproduce:
+            parts.append(Text(f"\nonce more: {report.reproduce}", style="dim"))
     return Group(*parts)
 
 

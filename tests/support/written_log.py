@@ -61,6 +61,7 @@ class WrittenLog:
     charges: dict[str, dict[str, Any]] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
     in_flight: int = 0  # how many of the last commands the processor has not reached yet
+    producer: tuple[int, int] | None = None  # id and epoch of whoever appends from now on
     moved_at: int | None = None  # when the processor wrote its position; None: at the end
     _commands: int = 0
 
@@ -72,7 +73,9 @@ class WrittenLog:
         offset = entries[-1].offset + 1 if entries else self.starts.get(topic, 0)
         raw = value if isinstance(value, bytes | None) else json.dumps(value).encode()
         carried = [(name, str(text).encode()) for name, text in dict(headers).items()]
-        entries.append(Entry(0, offset, self.now, None if key is None else key.encode(), raw, carried, fate))
+        entries.append(
+            Entry(0, offset, self.now, None if key is None else key.encode(), raw, carried, fate, self.producer)
+        )
         return offset
 
     def command(
