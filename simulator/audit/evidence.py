@@ -21,6 +21,7 @@ import orjson
 from simulator.audit import log, rules
 from simulator.audit.clients import Clients
 from simulator.audit.declared import BEGINNING
+from simulator.audit.money import add_money
 from simulator.audit.records import Command, Event, KeyRecord, Position, Reply
 
 DEFAULT_KEY_TTL_MS = 24 * 3600 * 1000
@@ -42,6 +43,19 @@ class Discarded(NamedTuple):
     def moment(self) -> tuple[int, str]:
         where = f"{self.topic} {self.partition}@{self.offset}"
         return self.timestamp, f"{where}: {self.fate.name.lower()} record of command {self.identity[1]}"
+
+
+@dataclass(slots=True)
+class Waiting:
+    """The commands of one partition that the processor has not reached."""
+
+    first: Command
+    count: int = 0
+    money: dict[str, int] = field(default_factory=dict)
+
+    def take(self, command: Command) -> None:
+        self.count += 1
+        add_money(self.money, command.money)
 
 
 @dataclass(slots=True)
@@ -71,6 +85,8 @@ class Evidence:
     events_of_intent: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     commands_of_intent: dict[str, list[Command]] = field(default_factory=lambda: defaultdict(list))
     clocks: dict[int, int] = field(default_factory=dict)  # after the last command
+    last_command: dict[int, int] = field(default_factory=dict)  # its offset
+    waiting: dict[int, Waiting] = field(default_factory=dict)  # partitions without any are not in it
     last_output: dict[int, int] = field(default_factory=dict)  # newest timestamp of what was committed about commands
     latest: int = 0  # the newest moment that log (by the brokers' clock) or history know of
     settled: dict[int, bool] = field(default_factory=dict)
@@ -118,12 +134,30 @@ class Evidence:
         """Whether it was dead-lettered, while a copy of it (perhaps under another key) was not: that one decides."""
         return self.dead_lettered(command) and not all(map(self.dead_lettered, self.commands_of[command.identity]))
 
+    def slice(self) -> "Evidence":
+        """For a part of the log within this outline: what is known of whole partitions, and no record yet."""
+        return Evidence(
+            self.namespace,
+            self.guarantee,
+            self.extent,
+            key_ttl_ms=self.key_ttl_ms,
+            positions=self.positions,
+            clocks=self.clocks,
+            last_command=self.last_command,
+            settled=self.settled,
+            whole=self.whole,
+        )
+
 
 @dataclass
 class Collector:
-    """Decodes entry by entry. `take` the topics, then `finish`."""
+    """Decodes entry by entry. `take` the topics, then `finish`.
+
+    `outlined`: the evidence is a slice, and what is said of whole partitions stays as it is.
+    """
 
     evidence: Evidence
+    outlined: bool = False
 
     def take(self, topic: str, entries: Iterable[log.Entry]) -> None:
         decode = {
@@ -200,35 +234,49 @@ class Collector:
         evidence = self.evidence
         evidence.commands.sort(key=lambda command: (command.partition, command.offset))
         evidence.events.sort(key=lambda event: (event.partition, event.offset))
-        _extent(evidence)
         _clocks(evidence)
-        _ttl(evidence)
+        if not self.outlined:
+            for command in evidence.commands:
+                evidence.last_command[command.partition] = command.offset
+            outline(evidence)
+            for command in evidence.commands:
+                wait(evidence, command)
         _join(evidence)
         return evidence
 
 
-def _extent(evidence: Evidence) -> None:
-    last: dict[int, int] = {}
-    for command in evidence.commands:
-        last[command.partition] = command.offset
+def wait(evidence: Evidence, command: Command) -> None:
+    """Remember it, if the processor has not reached it; in log order."""
+    if command.offset >= evidence.reached(command.partition):
+        evidence.waiting.setdefault(command.partition, Waiting(command)).take(command)
+
+
+def outline(evidence: Evidence) -> None:
+    """What follows for whole partitions, once their positions, last commands and clocks are known."""
     bounds = evidence.extent.bounds
     for partition in range(evidence.extent.partitions):
         ended = all(bound.stable >= bound.end for (_, p), bound in bounds.items() if p == partition)
-        evidence.settled[partition] = ended and evidence.reached(partition) > last.get(partition, -1)
+        evidence.settled[partition] = ended and evidence.reached(partition) > evidence.last_command.get(partition, -1)
         evidence.whole[partition] = all(
             bound.start == 0
             for (topic, p), bound in bounds.items()
             if p == partition and topic in (log.COMMANDS, log.CHARGES, log.REPLIES)
         )
+    newest_line = evidence.clients.last_at if evidence.clients else 0
+    evidence.latest = max(newest_line, *evidence.clocks.values(), 0)
+    _ttl(evidence)
 
 
 def _clocks(evidence: Evidence) -> None:
+    """The partition's clock at each command and event, where whoever read the partition has not said it already."""
     clocks = evidence.clocks
     for command in evidence.commands:
-        clocks[command.partition] = max(clocks.get(command.partition, 0), command.timestamp)
-        command.clock = clocks[command.partition]
-    newest_line = evidence.clients.last_at if evidence.clients else 0
-    evidence.latest = max(newest_line, *clocks.values(), 0)
+        if not command.clock:
+            command.clock = clocks[command.partition] = max(clocks.get(command.partition, 0), command.timestamp)
+    by_events: dict[int, int] = {}
+    for event in evidence.events:
+        if not event.clock:
+            event.clock = by_events[event.partition] = max(by_events.get(event.partition, 0), event.occurred_at)
 
 
 def _ttl(evidence: Evidence) -> None:

@@ -20,16 +20,14 @@ NAME = "late_reexecution"
 
 def find(evidence: Evidence) -> Iterator[Finding]:
     first: dict[Identity, Event] = {}
-    clocks: dict[int, int] = {}
     for event in evidence.events:
-        clock = clocks[event.partition] = max(clocks.get(event.partition, 0), event.occurred_at)
         commands = evidence.commands_of.get(event.identity)
         if not commands:
             continue
         original = first.setdefault(event.identity, event)
         intent = commands[0].intent
-        if event is not original and clock >= original.occurred_at + evidence.key_ttl_ms:
-            late = clock - original.occurred_at - evidence.key_ttl_ms
+        if event is not original and event.clock >= original.occurred_at + evidence.key_ttl_ms:
+            late = event.clock - original.occurred_at - evidence.key_ttl_ms
             what = f"{event.type} of {event.amount} {event.currency}"
             summary = f"{what} executed again {late} ms after its key expired."
             yield Finding(intent, summary, (*commands, original, event), None, event.money, intent)

@@ -39,6 +39,7 @@ class Entry(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
     fate: Fate = Fate.COMMITTED
     producer: tuple[int, int] | None = None  # id and epoch of its batch; None where the producer has none
+    clock: int = 0  # the partition's clock at this record, where whoever read the partition from its beginning says it
 
 
 class Bounds(NamedTuple):

@@ -63,12 +63,13 @@ class Command:
             payload,
             readable,
             readable and rules.sure(operation, payload) and rules.sure_envelope(value, entry.value or b""),
+            entry.clock,
             producer=entry.producer,
         )
 
     @classmethod
     def unreadable(cls, entry: Entry) -> "Command":
-        return cls(entry.partition, entry.offset, entry.timestamp, "", "", "", None, 0, None, False, False)
+        return cls(entry.partition, entry.offset, entry.timestamp, "", "", "", None, 0, None, False, False, entry.clock)
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -125,6 +126,7 @@ class Event:
     charge: dict[str, Any]
     refund: dict[str, Any] | None
     producer: Producer = None
+    clock: int = 0  # the highest `occurred_at` of the partition so far: where a processor's clock went back, it shows
 
     @classmethod
     def decode(cls, entry: Entry) -> "Event":
@@ -147,6 +149,7 @@ class Event:
             data["charge"],
             data.get("refund"),
             entry.producer,
+            entry.clock,
         )
 
     @property

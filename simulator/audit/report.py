@@ -6,7 +6,7 @@ Units:   money in integer minor units per currency; offsets are Kafka's; duratio
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -91,6 +91,17 @@ class Counts:
     aborted_records: Mapping[str, int] = field(default_factory=dict)  # by topic
     left_unknown: int = 0  # customers who went away without an answer
 
+    def __add__(self, other: "Counts") -> "Counts":
+        """Of two parts that have nothing in common."""
+        total: dict[str, Any] = {}
+        for member in fields(self):
+            one, two = getattr(self, member.name), getattr(other, member.name)
+            if isinstance(one, int):
+                total[member.name] = one + two
+            else:
+                total[member.name] = {name: one.get(name, 0) + two.get(name, 0) for name in sorted({**one, **two})}
+        return Counts(**total)
+
 
 @dataclass(frozen=True)
 class Repeat:
@@ -126,7 +137,7 @@ class Report:
     fault_hits: Mapping[str, int] = field(default_factory=dict)
     with_history: bool = False
     with_ledger: bool = False
-    repeats: tuple[Repeat, ...] = field(default=(), repr=False, compare=False)  # all of them; not in the JSON
+    repeats: tuple[Repeat, ...] = field(default=(), repr=False, compare=False)  # 100,000 at most; not in the JSON
     comparison: Comparison = field(default_factory=Comparison)
     key_window: KeyWindow = field(default_factory=KeyWindow)
     reproduce: str = ""  # the command that makes the run again; empty without a history

@@ -14,7 +14,6 @@ from typing import Final
 
 from simulator.audit.evidence import Evidence
 from simulator.audit.finding import Finding
-from simulator.audit.money import add_money
 
 NAME = "stuck"
 
@@ -26,24 +25,19 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     now = evidence.latest
     for partition in range(evidence.extent.partitions):
         reached = evidence.reached(partition)
-        waiting = [
-            command for command in evidence.commands if command.partition == partition and command.offset >= reached
-        ]
-        if not waiting:
+        waiting = evidence.waiting.get(partition)
+        if waiting is None:
             continue
-        first = waiting[0]
+        first = waiting.first
         decided = evidence.last_output.get(partition, 0)
         waited_ms = now - max(first.timestamp, decided, _last_trouble(evidence, now))
         if waited_ms <= STUCK_MS:
             continue
-        money: dict[str, int] = {}
-        for command in waiting:
-            add_money(money, command.money)
         summary = (
-            f"{len(waiting)} commands wait from offset {reached} on; nothing was decided for the last "
+            f"{waiting.count} commands wait from offset {reached} on; nothing was decided for the last "
             f"{waited_ms // 1000} s of the log."
         )
-        yield Finding(f"partition {partition}", summary, (first,), None, money)
+        yield Finding(f"partition {partition}", summary, (first,), None, waiting.money)
 
 
 def _last_trouble(evidence: Evidence, now: int) -> int:
