@@ -11,27 +11,29 @@ live up to.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from events.connection import KafkaConnection
 from events.guarantees import Guarantee
 from events.topics import topic_name
-from simulator.audit.books import Books
 from simulator.audit.clients import Clients, fold
-from simulator.audit.evidence import Collector, Evidence
+from simulator.audit.collecting import Collector
+from simulator.audit.evidence import Evidence
 from simulator.audit.log import CHARGES, TOPICS
 from simulator.audit.report import Report, Verdict
 from simulator.audit.verdict import judge
+from simulator.audit_stream import audit_in_slices
 from simulator.history import InvalidHistory, read_history
-from simulator.ledger_reader import LedgerReadError, read_books
+from simulator.ledger_reader import LedgerReadError, OpenBooks
 from simulator.log_reader import LogReader
 from simulator.reproduce import command_of
 
-SILENCE_S = 2.0  # whoever waits longer for an answer of Kafka is told what for
+SILENCE_S: Final = 2.0  # whoever waits longer for an answer of Kafka is told what for
+AT_ONCE_RECORDS: Final = 100_000  # a quarter of a gigabyte; a longer log is read in slices
 
 History = Path | Iterable[Mapping[str, Any]]
 
@@ -47,9 +49,16 @@ async def audit_namespace(
 ) -> Report:
     """The verdict on a namespace as its log stands now."""
     clients = None if history is None else _clients(history)
-    books, no_books = await _books(ledger_url, namespace, progress)
-    evidence = await _evidence(connection, namespace, _promised(guarantee, clients), clients, progress)
-    report = await asyncio.to_thread(judge, evidence, books, progress=lambda name: progress(f"looking for {name}"))
+    async with AsyncExitStack() as opened:
+        # The books before the log: so every event they have booked is within what is read of it.
+        books, no_books = await _books(opened, ledger_url, namespace, progress)
+        log = await opened.enter_async_context(_reading(connection, namespace, progress))
+        evidence = Evidence(namespace, _promised(guarantee, clients), log.extent, clients)
+        if clients is None and log.extent.records > AT_ONCE_RECORDS:
+            report, trouble = await audit_in_slices(log, evidence, books, progress)
+        else:
+            report, trouble = await _at_once(log, evidence, books, progress)
+        no_books = no_books or trouble
     if clients is not None:
         report = replace(report, reproduce=command_of(clients.run))
     return report if no_books is None else _with_reason(report, no_books)
@@ -70,40 +79,55 @@ def _promised(guarantee: Guarantee | str | None, clients: Clients | None) -> str
 
 
 async def _books(
-    ledger_url: str | None, namespace: str, progress: Callable[[str], None]
-) -> tuple[Books | None, str | None]:
-    """The books, read before the log: so every event they have booked is within what is read of it."""
+    opened: AsyncExitStack, ledger_url: str | None, namespace: str, progress: Callable[[str], None]
+) -> tuple[OpenBooks | None, str | None]:
+    """The books, or why they cannot be read."""
     if ledger_url is None:
         return None, None
     progress("reading the ledger")
     try:
-        return await asyncio.to_thread(read_books, ledger_url, topic_name(namespace, CHARGES)), None
+        books = OpenBooks(ledger_url, topic_name(namespace, CHARGES))
+        await asyncio.to_thread(books.__enter__)
     except LedgerReadError as error:
         return None, str(error)
+    opened.push_async_callback(asyncio.to_thread, books.close)
+    return books, None
 
 
-async def _evidence(
-    connection: KafkaConnection,
-    namespace: str,
-    guarantee: str,
-    clients: Clients | None,
-    progress: Callable[[str], None],
-) -> Evidence:
-    async with AsyncExitStack() as opened:
-        slow = asyncio.get_running_loop().call_later(SILENCE_S, progress, f"reaching {connection.bootstrap}")
-        opened.callback(slow.cancel)
-        log = await opened.enter_async_context(LogReader(connection, namespace))
+@asynccontextmanager
+async def _reading(
+    connection: KafkaConnection, namespace: str, progress: Callable[[str], None]
+) -> AsyncIterator[LogReader]:
+    slow = asyncio.get_running_loop().call_later(SILENCE_S, progress, f"reaching {connection.bootstrap}")
+    try:
+        async with LogReader(connection, namespace) as log:
+            slow.cancel()
+            yield log
+    finally:
         slow.cancel()
-        collector = Collector(Evidence(namespace, guarantee, log.extent, clients))
-        for topic in TOPICS:
-            read = 0
-            progress(f"reading {topic}")
-            for partition in range(log.extent.partitions):
-                async for entries in log.read(topic, partition):
-                    collector.take(topic, entries)
-                    read += len(entries)
-                    progress(f"reading {topic}: {read} records")
-    return await asyncio.to_thread(collector.finish)
+
+
+async def _at_once(
+    log: LogReader, evidence: Evidence, open_books: OpenBooks | None, progress: Callable[[str], None]
+) -> tuple[Report, str | None]:
+    """Everything in memory; and why the ledger was not judged, if it was not."""
+    books, trouble = None, None
+    try:
+        books = None if open_books is None else await asyncio.to_thread(open_books.whole)
+    except LedgerReadError as error:
+        trouble = str(error)
+    collector = Collector(evidence)
+    for topic in TOPICS:
+        read = 0
+        progress(f"reading {topic}")
+        for partition in range(log.extent.partitions):
+            async for entries in log.read(topic, partition):
+                collector.take(topic, entries)
+                read += len(entries)
+                progress(f"reading {topic}: {read} records")
+    await asyncio.to_thread(collector.finish)
+    report = await asyncio.to_thread(judge, evidence, books, progress=lambda name: progress(f"looking for {name}"))
+    return report, trouble
 
 
 def _with_reason(report: Report, reason: str) -> Report:

@@ -7,7 +7,7 @@ Source:  CONTRACT, "Balance". Every event record is booked: below exactly-once a
          counts again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -43,6 +43,7 @@ class Books:
         default_factory=dict
     )  # account, currency, amount
     balances: dict[tuple[str, str], Balance] = field(default_factory=dict)  # merchant, currency
+    is_part: bool = False  # of the journal: then the balances are not its sums
 
 
 def postings(event: Event) -> list[tuple[str, str, int]]:
@@ -71,11 +72,13 @@ def effect(event: Event) -> Balance:
     return Balance(authorized, captured, refunded, paid)
 
 
-def fold(events: Iterable[Event]) -> dict[tuple[str, str], Balance]:
+def fold(
+    events: Iterable[Event], before: Mapping[tuple[str, str], Balance] | None = None
+) -> dict[tuple[str, str], Balance]:
     """The balances of every merchant and currency after these events."""
-    totals: dict[tuple[str, str], Balance] = {}
+    totals: dict[tuple[str, str], Balance] = dict(before or {})
     for event in events:
         name = event.merchant_id, event.currency
-        before, change = totals.get(name, Balance()), effect(event)
-        totals[name] = Balance(*(old + new for old, new in zip(before, change, strict=True)))
+        so_far, change = totals.get(name, Balance()), effect(event)
+        totals[name] = Balance(*(old + new for old, new in zip(so_far, change, strict=True)))
     return totals

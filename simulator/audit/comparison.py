@@ -95,7 +95,7 @@ class Comparison:
     disagree: int = 0
     deliveries: tuple[Deliveries, ...] = ()
     kinds: tuple[Kind, ...] = ()
-    disagreeing: tuple[Disagreement, ...] = ()  # the first DISAGREEING_MAX
+    disagreeing: tuple[Disagreement, ...] = ()  # some of them, DISAGREEING_MAX at most
     certainty: Certainty = field(default_factory=Certainty)
 
     def __add__(self, other: "Comparison") -> "Comparison":
@@ -113,10 +113,15 @@ class Comparison:
             self.intents + other.intents,
             self.disagree + other.disagree,
             tuple(Deliveries(*name, intents) for name, intents in sorted(delivered.items())),
-            tuple(sorted(kinds.values(), key=lambda kind: (kind.agrees, -kind.intents))),
+            tuple(sorted(kinds.values(), key=_order)),
             (*self.disagreeing, *other.disagreeing)[:DISAGREEING_MAX],
             certainty,
         )
+
+
+def _order(kind: Kind) -> tuple[bool, int, str, str, int]:
+    """Disagreements first, then the most frequent."""
+    return kind.agrees, -kind.intents, kind.belief, kind.key, kind.executed
 
 
 def _both(one: Kind, other: Kind) -> Kind:
@@ -155,12 +160,7 @@ def summed(intents: Iterable[tuple[Disagreement, bool]], certainty: Certainty) -
         count,
         disagree,
         tuple(Deliveries(*times, number) for times, number in sorted(delivered.items())),
-        tuple(
-            sorted(
-                (Kind(*name, number, money) for name, (number, money) in kinds.items()),
-                key=lambda kind: (kind.agrees, -kind.intents),
-            )
-        ),
+        tuple(sorted((Kind(*name, number, money) for name, (number, money) in kinds.items()), key=_order)),
         tuple(disagreeing),
         certainty,
     )

@@ -32,7 +32,7 @@ WITNESSES: Final = 8  # per anomaly and cause: the smallest say the most
 UNREADABLE_MAX: Final = 10  # are kept, all are counted
 REPEATS_MAX: Final = 100_000
 
-Size = tuple[int, int]
+Size = tuple[int, int, int]
 
 
 @dataclass(slots=True)

@@ -39,10 +39,14 @@ class Finding:
     intent: str = ""
 
     @property
-    def size(self) -> tuple[int, int]:
-        """How much there is to read: records, then the time they span. The smallest witness says the most."""
+    def size(self) -> tuple[int, int, int]:
+        """How much there is to read: records, then the time they span. The smallest witness says the most.
+
+        Of equal ones the earliest comes first.
+        """
         instants = [proof.timestamp for proof in self.proof]
-        return len(instants), max(instants, default=0) - min(instants, default=0)
+        first = min(instants, default=0)
+        return len(instants), max(instants, default=0) - first, first
 
     def witness(self, evidence: Evidence) -> Witness:
         # Of one instant, the customer's side comes first: he asks before anything happens.

@@ -23,7 +23,8 @@ def find(evidence: Evidence, books: Books) -> Iterator[Finding]:
     if any(bound.start for (topic, _), bound in evidence.extent.bounds.items() if topic == CHARGES):
         return  # the verdict says that the log is not whole
     applied = [event for event in evidence.events if event.offset < books.positions.get(event.partition, 0)]
-    yield from _balances(books, fold(applied))
+    if not books.is_part:
+        yield from balances(books, fold(applied))
     known = {(event.partition, event.offset) for event in applied}
     for event in applied:
         booked = books.entries.get((event.partition, event.offset))
@@ -54,7 +55,8 @@ def _elsewhere(lines: list[tuple[str, str, int]], event: Event) -> bool:
     return not lopsided and sorted(lines) != sorted(postings(event))
 
 
-def _balances(books: Books, folded: dict[tuple[str, str], Balance]) -> Iterator[Finding]:
+def balances(books: Books, folded: dict[tuple[str, str], Balance]) -> Iterator[Finding]:
+    """Against the fold of every event below the ledger's positions."""
     for name in sorted(books.balances.keys() | folded.keys()):
         said, right = books.balances.get(name, Balance()), folded.get(name, Balance())
         if said == right:

@@ -57,3 +57,8 @@ class Extent:
     partitions: int
     bounds: Mapping[tuple[str, int], Bounds]
     group_offsets: Mapping[int, int] = field(default_factory=dict)  # of the processor's group
+
+    @property
+    def records(self) -> int:
+        """At most: markers and what compaction removed are counted too."""
+        return sum(bound.end - bound.start for bound in self.bounds.values())

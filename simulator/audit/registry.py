@@ -27,6 +27,9 @@ from simulator.audit.finding import Finding
 Check = Callable[[Evidence], Iterable[Finding]]
 LedgerCheck = Callable[[Evidence, Books], Iterable[Finding]]
 
+# These look at partitions as a whole, and at no record in it.
+OF_PARTITIONS: Final[dict[str, Check]] = {stuck.NAME: stuck.find}
+
 # Worst first: the order in which a report tells them.
 CHECKS: Final[dict[str, Check]] = {
     duplicate_charge.NAME: duplicate_charge.find,
@@ -41,7 +44,7 @@ CHECKS: Final[dict[str, Check]] = {
     aborted_read.NAME: aborted_read.find,
     answer_mismatch.NAME: answer_mismatch.find,
     unanswered.NAME: unanswered.find,
-    stuck.NAME: stuck.find,
+    **OF_PARTITIONS,
 }
 
 # These need the ledger's database as well; one that stands above too sees more with it, and runs once.

@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from events.connection import KafkaConnection, connection
 from events.topics import TOPICS, topic_name
-from simulator import log_fetch
+from simulator import audit_run, log_fetch
 from simulator.audit.log import Entry, Fate
 from simulator.audit_run import audit_namespace
 from simulator.broker.embedded import EmbeddedBroker
@@ -113,8 +113,12 @@ async def test_namespace_that_is_not_there_is_one_sentence(kafka: EmbeddedBroker
             pass
 
 
-async def test_audit_of_a_namespace_reads_the_real_log(cluster: KafkaConnection, namespace: str) -> None:
+@pytest.mark.parametrize("at_once", [10_000, 0], ids=["at once", "in slices"])
+async def test_audit_of_a_namespace_reads_the_real_log(
+    cluster: KafkaConnection, namespace: str, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
     """A command that nobody has executed yet makes the verdict unknown, and an invented charge makes it invalid."""
+    monkeypatch.setattr(audit_run, "AT_ONCE_RECORDS", at_once)
     command = {
         "command_id": "00000000-0000-7000-8000-000000000001",
         "type": "charge.create",

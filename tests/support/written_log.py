@@ -16,7 +16,8 @@ import rfc8785
 
 from simulator.audit import clients as histories
 from simulator.audit.books import Books
-from simulator.audit.evidence import Collector, Evidence
+from simulator.audit.collecting import Collector
+from simulator.audit.evidence import Evidence
 from simulator.audit.log import TOPICS, Bounds, Entry, Extent, Fate
 from simulator.audit.report import Report
 from simulator.audit.verdict import judge

@@ -1,0 +1,88 @@
+"""What ties a record to a command: so that everything about one key and one charge is examined together.
+
+In:      an entry of one of the topics.
+Out:     nodes: numbers that two records have in common if they hang together. Of a command all that it hangs
+         together with; of any other record those by which its command is looked for, the best first.
+Errors:  none: what cannot be read has no node, or only the one of its record key.
+
+Whoever asks for a command by its identity, its key or its charge in a check must find it, so these three, and
+nothing else, make nodes. Numbers are Python's hashes: they differ from process to process.
+"""
+
+from typing import Any
+
+import orjson
+
+from simulator.audit import rules
+from simulator.audit.declared import BEGINNING
+from simulator.audit.log import CHARGES, COMMANDS, KEYS, Entry
+
+POSITION = b"@position"
+
+
+def value_of(entry: Entry) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(entry.value or b"")
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def nodes(topic: str, entry: Entry, value: dict[str, Any] | None) -> list[int]:
+    """`value` is the entry's, decoded."""
+    if topic == COMMANDS:
+        return _of_command(value)
+    found: list[int] = []
+    if topic == KEYS and entry.key is not None:
+        found.append(_key(entry.key))
+    identity = _identity(value)
+    if identity is not None:
+        found.append(hash(identity))
+    if topic == CHARGES and value is not None and isinstance(value.get("charge_id"), str):
+        found.append(_charge(value["charge_id"]))
+    return found
+
+
+def command_of(entry: Entry) -> tuple[int, int] | None:
+    """Partition and offset of the command that a dead letter is about."""
+    headers = dict(entry.headers)
+    try:
+        return int(headers["partition"]), int(headers["offset"])
+    except (KeyError, ValueError):
+        return None
+
+
+def occurred_at(value: dict[str, Any] | None) -> int:
+    """Of a charge event; 0 where it does not say."""
+    instant = value.get("occurred_at") if value is not None else None
+    return instant if isinstance(instant, int) else 0
+
+
+def _of_command(value: dict[str, Any] | None) -> list[int]:
+    identity = _identity(value)
+    if value is None or identity is None:
+        return []
+    merchant, command = identity
+    key, payload = value.get("idempotency_key"), value.get("payload")
+    name = f"{merchant}/{key}" if isinstance(key, str) else f"@command/{merchant}/{command}"
+    found = [hash(identity), _key(name.encode("utf-8", "surrogatepass"))]
+    if value.get("type") in BEGINNING:
+        found.append(_charge(rules.derived("ch", merchant, command)))
+    elif isinstance(payload, dict) and isinstance(payload.get("charge_id"), str):
+        found.append(_charge(payload["charge_id"]))
+    return found
+
+
+def _identity(value: dict[str, Any] | None) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    merchant, command = value.get("merchant_id"), value.get("command_id")
+    return (merchant, command) if isinstance(merchant, str) and isinstance(command, str) else None
+
+
+def _key(name: bytes) -> int:
+    return hash(("key", name))
+
+
+def _charge(charge_id: str) -> int:
+    return hash(("charge", charge_id))
