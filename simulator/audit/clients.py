@@ -32,6 +32,7 @@ class Attempt:
     replayed: bool | None = None
     body: str | None = None
     reason: str | None = None
+    resent: list[tuple[int, str]] = field(default_factory=list)  # by the client's library, unasked: when, through which
 
 
 @dataclass(slots=True)
@@ -109,6 +110,8 @@ def fold(lines: Iterable[Mapping[str, Any]]) -> Clients:
             _invoke(clients, line)
         elif kind in ("ok", "fail", "info"):
             _end(clients, line)
+        elif kind == "resend":
+            _resend(clients, line)
         elif kind == "fault":
             _fault(clients, line, began)
     clients.outages += [(start, None) for start in began.values()]
@@ -146,6 +149,13 @@ def _end(clients: Clients, line: Mapping[str, Any]) -> None:
     attempt.end, attempt.ended_at = line["kind"], line["at"]
     attempt.status, attempt.reason = line.get("status"), line.get("reason")
     attempt.replayed, attempt.body = line.get("replayed"), line.get("body")
+
+
+def _resend(clients: Clients, line: Mapping[str, Any]) -> None:
+    intent = clients.intents.get(line["intent"])
+    attempt = intent.attempts.get(line["attempt"]) if intent else None
+    if attempt is not None:
+        attempt.resent.append((line["at"], line.get("gateway") or ""))
 
 
 def _fault(clients: Clients, line: Mapping[str, Any], began: dict[tuple[str, Any], int]) -> None:

@@ -36,7 +36,8 @@ def _uses_by_customers(clients: Clients) -> Iterator[Sequence[int]]:
         by_key: dict[str, list[int]] = {}
         for attempt in intent.attempts.values():
             if attempt.idempotency_key is not None:
-                by_key.setdefault(attempt.idempotency_key, []).append(attempt.invoked_at)
+                instants = (attempt.invoked_at, *(at for at, _ in attempt.resent))
+                by_key.setdefault(attempt.idempotency_key, []).extend(instants)
         yield from (sorted(instants) for instants in by_key.values())
 
 

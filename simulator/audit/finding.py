@@ -106,11 +106,13 @@ def _attempt_rows(intent: str, attempt: Attempt) -> list[Row]:
     key = f"key {attempt.idempotency_key}" if attempt.idempotency_key is not None else "no key"
     asked = f"customer {intent}: attempt {attempt.number}, {attempt.operation}, {key}"
     rows = [Row(attempt.invoked_at, client=asked, gateway=attempt.gateway or "")]
+    again = f"customer {intent}: attempt {attempt.number} is sent again by the client's library"
+    rows += [Row(at, client=again, gateway=gateway) for at, gateway in attempt.resent]
     if attempt.end is None or attempt.ended_at is None:
         return rows
-    again = ", replayed" if attempt.replayed else ""
+    replayed = ", replayed" if attempt.replayed else ""
     what = {
-        "ok": f"answered {attempt.status}{again} {brief(attempt.body)}",
+        "ok": f"answered {attempt.status}{replayed} {brief(attempt.body)}",
         "fail": f"not done ({attempt.reason})",
         "info": f"outcome unknown ({attempt.reason})",
     }[attempt.end]

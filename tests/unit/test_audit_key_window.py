@@ -53,6 +53,18 @@ def test_retries_are_counted_per_intent_and_key() -> None:
     assert (late[5_000], late[15_000]) == (1, 0)
 
 
+def test_what_a_library_sends_again_is_a_retry() -> None:
+    """The customer asked once; his client's library asked twice, and the key must still be known."""
+    log = WrittenLog()
+    log.meant("i-1")
+    log.sent("i-1", log.command("k1", metadata={"intent": "i-1"}))
+    log.now += 3_000
+    log._line("resend", intent="i-1", attempt=1, gateway="gateway 1")
+    found = log.audit().key_window
+    assert (found.keys_retried, found.retries) == (1, 1)
+    assert found.longest_tail_ms == 3_001
+
+
 def test_without_a_history_the_commands_of_a_key_are_its_uses() -> None:
     """Of one request: another one under the same key is a conflict and no retry."""
     log = WrittenLog("at-least-once")

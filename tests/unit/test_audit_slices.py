@@ -99,7 +99,7 @@ def _what_happened(log: WrittenLog, rng: Random, asked: Asked) -> None:
             log.executed(asked, only="event reply")
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)  # a busy machine takes its time
 @given(st.sampled_from(("exactly-once", "deduplicated", "at-least-once")), st.integers(0, 10**9))
 def test_a_log_in_slices_has_the_report_of_the_log_at_once(guarantee: str, seed: int) -> None:
     """Verdict, counts, money, every case and every witness, whatever went wrong in the story."""
@@ -213,6 +213,7 @@ def test_a_ledger_that_breaks_off_is_told_and_the_log_is_judged() -> None:
     assert "ledger_drift" not in report.checks
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.integers(-9, 9), min_size=1, max_size=3), max_size=30),
     st.integers(1, 5),
@@ -241,6 +242,7 @@ def test_what_hangs_together_is_in_one_slice(commands: list[list[int]], size: in
     assert (slices.of_command(5), slices.of_node(77)) == (None, None)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(TOPICS), st.binary(max_size=40)), max_size=30))
 def test_what_is_spilled_comes_back_in_order(records: list[tuple[int, str, bytes]]) -> None:
     """Whether it went to the disk or not, with everything the checks look at."""

@@ -75,6 +75,21 @@ def test_each_row_is_a_line_as_well() -> None:
     assert any(line.endswith("[producer 4002/0]") for line in witness.timeline)
 
 
+def test_what_a_library_sends_again_is_told() -> None:
+    """It is the client's doing, and goes through another gateway perhaps."""
+    log = WrittenLog("at-least-once")
+    log.meant("i-1")
+    command = log.command("k", metadata={"intent": "i-1"})
+    log.sent("i-1", command)
+    log._line("resend", intent="i-1", attempt=1, gateway="gateway 1")
+    log.executed(command, only="event reply")
+    log.event_again(command)
+    rows = the_witness(log.audit()).rows
+    assert [row.client for row in rows if row.gateway == "gateway 1"] == [
+        "customer i-1: attempt 1 is sent again by the client's library"
+    ]
+
+
 def test_the_smallest_witness_comes_first() -> None:
     """Of as many records the shorter time; a second duplicate within 10 ms before one after an hour."""
     log = WrittenLog("deduplicated")
