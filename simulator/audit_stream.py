@@ -34,7 +34,7 @@ from simulator.audit.verdict import conclude
 from simulator.ledger_reader import LedgerReadError
 from simulator.spill import Spill
 
-SLICE_COMMANDS: Final = 25_000
+SLICE_COMMANDS: Final = 10_000
 # Keys before commands: what the processor has not reached is told by its position.
 ORDER: Final = (KEYS, COMMANDS, CHARGES, REPLIES, DEAD_LETTERS)
 OF_SLICES: Final = {name: check for name, check in CHECKS.items() if name not in OF_PARTITIONS}
