@@ -1,7 +1,8 @@
 """How fast `payonce audit` reads and judges a log without a history, and how much memory it takes.
 
 In:      --commands N, --partitions P, --merchants M; --dir DIR keeps the log there, and uses it again if it is there.
-Out:     one JSON line: records, seconds, records per second; the auditor's peak resident memory and CPU seconds.
+Out:     one JSON line: records, seconds, records per second; peak resident memory and CPU seconds of the auditor and
+         its processes together.
 Units:   seconds, MiB.
 
 `python -m benchmarks.audit` puts commands on a log (seven in ten creations, two retries, one refund), has a real
@@ -15,13 +16,16 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
+import psutil
 
 from benchmarks.throughput import until_done
 from events.connection import connection
@@ -35,6 +39,7 @@ from tests.support.services import service
 
 NAMESPACE = "bench"
 BATCH = 20_000
+SAMPLE_S = 0.2
 RETRIED_WITHIN = 5_000  # commands
 
 
@@ -109,6 +114,8 @@ def audit(bootstrap: str, more: list[str]) -> dict[str, object]:
     process = subprocess.Popen([*command, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None
+    peak = [0]
+    threading.Thread(target=_watch, args=(process.pid, peak), daemon=True).start()
     told = [line.strip() for line in process.stderr]
     report = json.loads(process.stdout.read())
     _, _, used = os.wait4(process.pid, 0)
@@ -121,9 +128,22 @@ def audit(bootstrap: str, more: list[str]) -> dict[str, object]:
         "verdict": report["verdict"],
         "seconds": round(seconds, 1),
         "records_per_second": round(records / seconds),
-        "peak_mib": round(used.ru_maxrss / 1024),
+        "peak_mib": peak[0] >> 20,
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
     }
+
+
+def _watch(pid: int, peak: list[int]) -> None:
+    """The most that the process and its children ever had resident together."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        while True:
+            resident = 0
+            for one in (process, *process.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    resident += one.memory_info().rss
+            peak[0] = max(peak[0], resident)
+            time.sleep(SAMPLE_S)
 
 
 def main() -> None:

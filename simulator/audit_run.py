@@ -27,6 +27,7 @@ from simulator.audit.log import CHARGES, TOPICS
 from simulator.audit.report import Report, Verdict
 from simulator.audit.verdict import judge
 from simulator.audit_stream import audit_in_slices
+from simulator.audit_workers import audit_in_processes, workers_for
 from simulator.history import InvalidHistory, read_history
 from simulator.ledger_reader import LedgerReadError, OpenBooks
 from simulator.log_reader import LogReader
@@ -55,7 +56,7 @@ async def audit_namespace(
         log = await opened.enter_async_context(_reading(connection, namespace, progress))
         evidence = Evidence(namespace, _promised(guarantee, clients), log.extent, clients)
         if clients is None and log.extent.records > AT_ONCE_RECORDS:
-            report, trouble = await audit_in_slices(log, evidence, books, progress)
+            report, trouble = await _in_slices(connection, log, evidence, books, progress)
         else:
             report, trouble = await _at_once(log, evidence, books, progress)
         no_books = no_books or trouble
@@ -105,6 +106,21 @@ async def _reading(
             yield log
     finally:
         slow.cancel()
+
+
+async def _in_slices(
+    connection: KafkaConnection,
+    log: LogReader,
+    evidence: Evidence,
+    books: OpenBooks | None,
+    progress: Callable[[str], None],
+) -> tuple[Report, str | None]:
+    """In several processes, unless there is a ledger: its books stand open, as of one moment, in this one."""
+    workers = workers_for(evidence) if books is None else 1
+    if workers == 1:
+        return await audit_in_slices(log, evidence, books, progress)
+    stream = await audit_in_processes(connection, evidence, workers, progress)
+    return stream.conclude(), None
 
 
 async def _at_once(

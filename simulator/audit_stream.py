@@ -14,7 +14,7 @@ a history is in memory as a whole, and what hangs together in it is not what han
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final, Protocol
 
 from simulator.audit import ledger_drift, routing
@@ -61,42 +61,56 @@ async def audit_in_slices(
     log: Log, evidence: Evidence, books: Journal | None, progress: Callable[[str], None]
 ) -> tuple[Report, str | None]:
     """`evidence` is fresh, and becomes the outline. Beside the report why the ledger was not judged, if it was not."""
-    stream = _Stream(log, evidence, books, progress)
-    was_enabled = gc.isenabled()
-    gc.disable()  # millions of records, and no cycle among them: looking for one takes a fifth of the time
-    try:
-        for partition in range(log.extent.partitions):
-            await stream.partition(partition)
-    finally:
-        if was_enabled:
-            gc.enable()
+    stream = Stream(log, evidence, books, progress)
+    await stream.partitions(range(log.extent.partitions))
     return stream.conclude(), stream.trouble
 
 
-class _Stream:
-    def __init__(self, log: Log, evidence: Evidence, books: Journal | None, progress: Callable[[str], None]) -> None:
+class Stream:
+    """`partitions` in any order, or `add` what others found in theirs; then `conclude`."""
+
+    def __init__(
+        self, log: Log | None, evidence: Evidence, books: Journal | None, progress: Callable[[str], None]
+    ) -> None:
         self._log = log
-        self._outline = evidence
+        self.outline = evidence
         self._books = books
         self._progress = progress
         self.trouble: str | None = None
-        self._part = Part()
-        self._read: dict[str, int] = {}
+        self.part = Part()
+        self.read: dict[str, int] = {}
         self._folded: dict[tuple[str, str], Balance] = {}
 
-    async def partition(self, partition: int) -> None:
+    async def partitions(self, partitions: Iterable[int]) -> None:
+        was_enabled = gc.isenabled()
+        gc.disable()  # millions of records, and no cycle among them: looking for one takes a fifth of the time
+        try:
+            for partition in partitions:
+                await self._partition(partition)
+        finally:
+            if was_enabled:
+                gc.enable()
+
+    def add(self, outline_of_others: Evidence, part: Part) -> None:
+        """What was found in other partitions."""
+        for members in ("positions", "clocks", "last_command", "last_output", "waiting"):
+            getattr(self.outline, members).update(getattr(outline_of_others, members))
+        self.part.add(part)
+
+    async def _partition(self, partition: int) -> None:
         slices = await self._cut(partition)
         with Spill(partition, slices.count) as spill:
             for topic in ORDER:
                 await self._spill(topic, partition, slices, spill)
                 if topic == KEYS:
-                    outline(self._outline)
+                    outline(self.outline)
             for number in range(slices.count):
                 self._progress(f"looking at partition {partition}: slice {number + 1} of {slices.count}")
-                self._part.add(await asyncio.to_thread(self._examine, spill, number))
+                self.part.add(await asyncio.to_thread(self._examine, spill, number))
 
     async def _cut(self, partition: int) -> Slices:
-        slices, evidence = Slices(SLICE_COMMANDS), self._outline
+        slices, evidence = Slices(SLICE_COMMANDS), self.outline
+        assert self._log is not None
         self._progress(f"cutting partition {partition} into slices")
         async for entries in self._log.read(COMMANDS, partition):
             for entry in entries:
@@ -108,7 +122,8 @@ class _Stream:
         return slices
 
     async def _spill(self, topic: str, partition: int, slices: Slices, spill: Spill) -> None:
-        clock, begin, evidence = 0, 0, self._outline
+        assert self._log is not None
+        clock, begin, evidence = 0, 0, self.outline
         async for entries in self._log.read(topic, partition):
             for entry in entries:
                 committed = entry.fate is Fate.COMMITTED
@@ -125,8 +140,8 @@ class _Stream:
                         clock = max(clock, routing.occurred_at(value))
                 number = _slice_of(slices, topic, entry, routing.nodes(topic, entry, value))
                 spill.put(number, topic, entry, clock if committed else 0, headers=topic == DEAD_LETTERS)
-            self._read[topic] = self._read.get(topic, 0) + len(entries)
-            self._progress(f"reading {topic}: {self._read[topic]} records")
+            self.read[topic] = self.read.get(topic, 0) + len(entries)
+            self._progress(f"reading {topic}: {self.read[topic]} records")
             if topic == CHARGES and entries:
                 await self._booked(partition, begin, entries[-1].offset + 1, entries)
                 begin = entries[-1].offset + 1
@@ -136,24 +151,24 @@ class _Stream:
     def _position(self, entry: Entry) -> bool:
         """Whether it could be read; otherwise a slice says that it could not."""
         try:
-            self._outline.positions[entry.partition] = Position.decode(entry)
+            self.outline.positions[entry.partition] = Position.decode(entry)
         except (ValueError, KeyError, TypeError):
             return False
-        newest = self._outline.last_output.get(entry.partition, 0)
-        self._outline.last_output[entry.partition] = max(newest, entry.timestamp)
+        newest = self.outline.last_output.get(entry.partition, 0)
+        self.outline.last_output[entry.partition] = max(newest, entry.timestamp)
         return True
 
     def _wait(self, entry: Entry) -> None:
-        if entry.offset < self._outline.reached(entry.partition):
+        if entry.offset < self.outline.reached(entry.partition):
             return
         try:
             command = Command.decode(entry)
         except (ValueError, KeyError, TypeError, AttributeError):
             command = Command.unreadable(entry)
-        wait(self._outline, command)
+        wait(self.outline, command)
 
     def _examine(self, spill: Spill, number: int) -> Part:
-        collector = Collector(self._outline.slice(), outlined=True)
+        collector = Collector(self.outline.slice(), outlined=True)
         for topic, entries in spill.take(number):
             collector.take(topic, entries)
         return examine(collector.finish(), None, OF_SLICES, {})
@@ -163,14 +178,14 @@ class _Stream:
         if self._books is None:
             return
         try:
-            self._part.add(await asyncio.to_thread(self._examine_booked, partition, begin, end, entries))
+            self.part.add(await asyncio.to_thread(self._examine_booked, partition, begin, end, entries))
         except LedgerReadError as error:
             self._books, self.trouble = None, str(error)
 
     def _examine_booked(self, partition: int, begin: int, end: int, entries: list[Entry]) -> Part:
         assert self._books is not None
         books = self._books.part(partition, begin, end)
-        collector = Collector(self._outline.slice(), outlined=True)
+        collector = Collector(self.outline.slice(), outlined=True)
         collector.take(CHARGES, entries)
         evidence = collector.finish()
         applied = (event for event in evidence.events if event.offset < books.positions.get(partition, 0))
@@ -182,11 +197,11 @@ class _Stream:
         return part
 
     def conclude(self) -> Report:
-        evidence = self._outline
+        evidence = self.outline
         outline(evidence)
         whole = examine(evidence, self._totals(), OF_PARTITIONS, {ledger_drift.NAME: self._balances})
-        self._part.add(whole)
-        return conclude(evidence, self._part, [*CHECKS, *LEDGER_CHECKS], with_ledger=self._books is not None)
+        self.part.add(whole)
+        return conclude(evidence, self.part, [*CHECKS, *LEDGER_CHECKS], with_ledger=self._books is not None)
 
     def _totals(self) -> Books | None:
         if self._books is None:

@@ -15,7 +15,7 @@ processor's position.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -51,11 +51,12 @@ class LogReadError(Failure):
 
 
 class LogReader:
-    """`async with LogReader(connection, namespace) as log:` `extent` is fixed on entering."""
+    """`async with LogReader(connection, namespace) as log:` `extent` is fixed on entering, if it is not given."""
 
     extent: Extent
 
-    def __init__(self, connection: KafkaConnection, namespace: str) -> None:
+    def __init__(self, connection: KafkaConnection, namespace: str, extent: Extent | None = None) -> None:
+        self._given = extent
         self._namespace = namespace
         self._connection = connection
         self._where = connection.bootstrap
@@ -63,7 +64,6 @@ class LogReader:
         self._options = options | {"request_timeout_ms": REQUEST_TIMEOUT_MS}
         self._committed = self._consumer("read_committed")
         self._uncommitted = self._consumer("read_uncommitted")
-
         self._client = AIOKafkaClient(**self._options)
 
     def _consumer(self, isolation_level: str) -> AIOKafkaConsumer:
@@ -77,7 +77,8 @@ class LogReader:
     async def __aenter__(self) -> Self:
         try:
             await self._start()
-            self.extent = await self._extent()
+            self.extent = self._given or await self._extent()
+            await self._client.set_topics([topic_name(self._namespace, topic) for topic in TOPICS])
         except KafkaError as error:
             await self._stop()
             raise LogReadError(f"The log at {self._where} cannot be read: {error}.") from None
@@ -88,7 +89,7 @@ class LogReader:
 
     async def _start(self) -> None:
         try:
-            await asyncio.gather(self._committed.start(), self._uncommitted.start(), self._client.bootstrap())
+            await asyncio.gather(*self._starting())
         except (KafkaError, ValueError) as error:
             from simulator.broker import cluster  # noqa: PLC0415  kio is slow to load, and only now needed
 
@@ -99,6 +100,11 @@ class LogReader:
             except BrokerUnavailable as why:
                 raise LogReadError(str(why)) from None
             raise LogReadError(f"The log at {self._where} cannot be read: {error}.") from None
+
+    def _starting(self) -> list[Coroutine[Any, Any, None]]:
+        if self._given is not None:
+            return [self._client.bootstrap()]
+        return [self._committed.start(), self._uncommitted.start(), self._client.bootstrap()]
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -127,7 +133,6 @@ class LogReader:
             ends = await self._uncommitted.end_offsets(list(spots.values()))
             starts = await self._uncommitted.beginning_offsets(list(spots.values()))
             bounds |= {spot: Bounds(starts[tp], stable[tp], ends[tp]) for spot, tp in spots.items()}
-        await self._client.set_topics([topic_name(self._namespace, topic) for topic in TOPICS])
         return Extent(partitions, bounds, group)
 
     async def _asked_of_the_admin(self) -> tuple[int, dict[int, int]]:

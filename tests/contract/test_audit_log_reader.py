@@ -10,8 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from events.connection import KafkaConnection, connection
 from events.topics import TOPICS, topic_name
-from simulator import audit_run, log_fetch
-from simulator.audit.log import Entry, Fate
+from simulator import audit_run, audit_workers, log_fetch
+from simulator.audit.evidence import Evidence
+from simulator.audit.log import Entry, Extent, Fate
 from simulator.audit_run import audit_namespace
 from simulator.broker.embedded import EmbeddedBroker
 from simulator.log_reader import LogReader, LogReadError
@@ -113,12 +114,13 @@ async def test_namespace_that_is_not_there_is_one_sentence(kafka: EmbeddedBroker
             pass
 
 
-@pytest.mark.parametrize("at_once", [10_000, 0], ids=["at once", "in slices"])
+@pytest.mark.parametrize(("at_once", "workers"), [(10_000, 1), (0, 1), (0, 2)], ids=["at once", "sliced", "shared out"])
 async def test_audit_of_a_namespace_reads_the_real_log(
-    cluster: KafkaConnection, namespace: str, monkeypatch: pytest.MonkeyPatch, at_once: int
+    cluster: KafkaConnection, namespace: str, monkeypatch: pytest.MonkeyPatch, at_once: int, workers: int
 ) -> None:
     """A command that nobody has executed yet makes the verdict unknown, and an invented charge makes it invalid."""
     monkeypatch.setattr(audit_run, "AT_ONCE_RECORDS", at_once)
+    monkeypatch.setattr(audit_run, "workers_for", lambda _: workers)
     command = {
         "command_id": "00000000-0000-7000-8000-000000000001",
         "type": "charge.create",
@@ -154,3 +156,22 @@ async def test_audit_of_a_namespace_reads_the_real_log(
     assert report.verdict == "invalid"
     assert report.found("phantom_charge") == 1
     assert "reading charges: 1 records" in said
+
+
+async def test_a_process_that_dies_is_no_verdict(
+    cluster: KafkaConnection, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its partitions hold is not known; the others are stopped."""
+    monkeypatch.setattr(audit_workers.sys, "executable", "/bin/false")
+    async with LogReader(cluster, namespace) as reader:
+        evidence = Evidence(namespace, "exactly-once", reader.extent)
+        with pytest.raises(LogReadError, match=r"audited partitions 0 ended with exit code 1"):
+            await audit_workers.audit_in_processes(cluster, evidence, 2, lambda _: None)
+
+
+async def test_a_process_that_cannot_read_says_why(namespace: str) -> None:
+    """Its sentence is the sentence of the whole."""
+    nowhere = connection("127.0.0.1:1")
+    evidence = Evidence(namespace, "exactly-once", Extent(1, {}))
+    with pytest.raises(LogReadError, match=r"127\.0\.0\.1:1"):
+        await audit_workers.audit_in_processes(nowhere, evidence, 1, lambda _: None)

@@ -14,10 +14,11 @@ from simulator import audit_stream
 from simulator.audit import registry
 from simulator.audit.books import Balance, Booked, Books, fold, postings
 from simulator.audit.evidence import Evidence
-from simulator.audit.log import TOPICS, Entry, Extent, Fate
+from simulator.audit.log import TOPICS, Bounds, Entry, Extent, Fate
 from simulator.audit.report import Report
 from simulator.audit.slices import Slices
 from simulator.audit.verdict import judge
+from simulator.audit_workers import WORKERS_MAX, shares, workers_for
 from simulator.ledger_reader import LedgerReadError
 from simulator.spill import Spill
 from tests.support.written_log import SHOP, Asked, WrittenLog, canonical
@@ -211,6 +212,28 @@ def test_a_ledger_that_breaks_off_is_told_and_the_log_is_judged() -> None:
     assert trouble == "The ledger's database cannot be read: gone."
     assert not report.with_ledger
     assert "ledger_drift" not in report.checks
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=12), st.integers(1, 4))
+def test_partitions_are_shared_out_evenly(sizes: list[int], workers: int) -> None:
+    """Each of them once; nobody has more than the others by more than one partition."""
+    bounds = {("commands", partition): Bounds(5, 5 + size, 5 + size) for partition, size in enumerate(sizes)}
+    dealt = shares(Evidence("payments", "exactly-once", Extent(len(sizes), bounds)), workers)
+    assert sorted(partition for share in dealt for partition in share) == list(range(len(sizes)))
+    loads = [sum(sizes[partition] for partition in share) for share in dealt]
+    assert max(loads) - min(loads) <= max(sizes)
+
+
+def test_short_logs_are_not_shared_out() -> None:
+    """Starting a process costs more than it would save; and there are never more than partitions."""
+
+    def workers(records: int, partitions: int) -> int:
+        bounds = {("commands", partition): Bounds(0, records, records) for partition in range(partitions)}
+        return workers_for(Evidence("payments", "exactly-once", Extent(partitions, bounds)))
+
+    assert workers(1_000, 8) == 1
+    assert workers(10**7, 1) == 1
+    assert 1 <= workers(10**7, 64) <= WORKERS_MAX
 
 
 @settings(deadline=None)
