@@ -32,6 +32,7 @@ from events.connection import connection
 from events.identifiers import charge_id
 from events.partitioner import partition_of
 from events.topics import topic_name
+from services.kafka.errors import Retriable
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Outgoing, TopicPartition
 from simulator.broker.embedded import EmbeddedBroker
@@ -103,7 +104,12 @@ async def fill(bootstrap: str, folder: Path, options: argparse.Namespace) -> Non
         ends: dict[TopicPartition, list[Outgoing]] = {
             where: [Outgoing(b"", b"")] * count for where, count in total.items() if count
         }
-        await until_done(kafka, ends, options.partitions)
+        while True:
+            try:
+                await until_done(kafka, ends, options.partitions)
+                break
+            except Retriable:  # a busy machine: the offsets of a Kafka transaction that takes long are not stable
+                continue
     await kafka.close()
 
 

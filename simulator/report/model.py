@@ -87,6 +87,17 @@ class Place(Part):
     offset: int
 
 
+class Row(Part):
+    """One moment of a witness, in the column of whoever it happened to."""
+
+    at: int
+    client: Annotated[str, Field(description="What a customer did, or was told.")]
+    gateway: Annotated[str, Field(description="Through which gateway.")]
+    offsets: Annotated[str, Field(description="The record that was appended, by its place.")]
+    epoch: Annotated[str, Field(description="Producer id/epoch of its batch.")]
+    broker: Annotated[str, Field(description="A fault that bit in the time of the witness.")]
+
+
 class Witness(Part):
     """One case, told from its first record to its last."""
 
@@ -96,6 +107,7 @@ class Witness(Part):
     money: Money
     places: list[Place]
     timeline: list[str]
+    rows: Annotated[list[Row], Field(description="The timeline in columns.")] = []
 
 
 class Anomaly(Part):
@@ -144,6 +156,7 @@ class Audit(Part):
     fault_hits: dict[str, Count]
     with_history: bool
     with_ledger: bool
+    reproduce: Annotated[str, Field(description="The command that makes the run again; empty without a history.")] = ""
     comparison: Annotated[
         dict[str, Any] | None, Field(description="What customer, key and charge say of each operation, side by side.")
     ] = None
