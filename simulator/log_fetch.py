@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import CorruptRecordException, KafkaError, for_code
+from aiokafka.errors import CorruptRecordException, KafkaError, LeaderNotAvailableError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
@@ -77,8 +77,7 @@ async def _next(client: AIOKafkaClient, tp: TopicPartition, at: int, bounds: Bou
 async def _ask(client: AIOKafkaClient, tp: TopicPartition, at: int, isolation: int) -> tuple[bytes, Sequence[Any]]:
     leader = client.cluster.leader_for_partition(tp)
     if leader is None or leader < 0:
-        await client.force_metadata_update()
-        leader = client.cluster.leader_for_partition(tp) or 0
+        raise LeaderNotAvailableError(f"{tp.topic} {tp.partition}")
     request = FetchRequest(WAIT_MS, 1, FETCH_BYTES, isolation, [(tp.topic, [(tp.partition, at, FETCH_BYTES)])])
     answer = await client.send(leader, request)
     (_, partitions), *_ = answer.topics
