@@ -24,7 +24,7 @@ STANDING_MS = 1_000  # an answer this long on the log was there to be given
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
-    lost = {finding.intent for finding in lost_charge.find(evidence)}
+    lost: set[str] | None = None  # nobody asks on a log where everything was answered
     told: set[tuple[str, str]] = set()
     for command in evidence.commands:
         if not evidence.absent(command.partition) or not command.command_id or command.identity in told:
@@ -34,8 +34,10 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         ):
             continue
         events = evidence.events_of.get(command.identity, [])
-        if not events and command.intent in lost:
-            continue
+        if not events:
+            lost = {finding.intent for finding in lost_charge.find(evidence)} if lost is None else lost
+            if command.intent in lost:
+                continue
         told.add(command.identity)
         money = events[0].money if events else command.money
         done = "was executed but" if events else "was neither executed nor refused and"
