@@ -26,6 +26,8 @@ BREAKS: Final[dict[str, str]] = {
     "no-fencing": "duplicate_charge",  # whoever lost its partitions may still commit
     "random-transactional-id": "duplicate_charge",  # whoever was succeeded may still commit
     "old-transaction-protocol": "torn_transaction",  # a late EndTxn ends the next transaction
+    # the gateway
+    "answer-before-commit": "aborted_read",  # it answers out of a Kafka transaction that is still open
     # the ledger
     "read-uncommitted": "ledger_drift",  # it books what was aborted
     "skip-posting": "ledger_drift",  # a balance misses a posting

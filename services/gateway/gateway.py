@@ -82,7 +82,7 @@ class Gateway:
         delivery_ms = min(DELIVERY_MAX_MS, ours.answer_timeout // 2)
         kafka = self._kafka = await KafkaLog.connect(to, client_id=client_id)
         await ensure_topics(kafka.cluster, ours.namespace, ours.partitions)
-        self._replies = await Tail.start(kafka, topic_name(ours.namespace, "replies"), ours.partitions)
+        self._replies = await self.follow_replies(kafka)
         self._publisher = Publisher(to, f"{client_id}-commands", delivery_ms)
         await self._publisher.start()
         self._reading = Reading(
@@ -101,6 +101,10 @@ class Gateway:
             waiting_max=WAITING_MAX,
             clock_ms=now_ms,
         )
+
+    async def follow_replies(self, kafka: KafkaLog) -> Tail:
+        """Committed ones only: an answer out of an open transaction may never have been given."""
+        return await Tail.start(kafka, topic_name(self._settings.namespace, "replies"), self._settings.partitions)
 
     async def run(self) -> None:
         """Deliver replies, batch by batch."""

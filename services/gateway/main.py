@@ -27,10 +27,12 @@ from services.gateway.operations import Operations
 from services.gateway.server import make_server
 from services.gateway.settings import Settings
 from services.kafka.errors import KafkaFailure, Unfit
+from services.named_bugs import switched_on
 from services.starting import address_of, listening_socket, wrong_setting
 
 _log = structlog.get_logger()
 
+BROKEN: Final = "services.gateway.broken"
 ANSWER_WITHIN_S: Final = 5.0  # after SIGTERM; whoever still waits then is told 504
 STOP_WITHIN_S: Final = 7  # the server's own limit, for clients that never finish sending
 
@@ -54,7 +56,7 @@ def main() -> None:
 
 async def _serve(settings: Settings, to: KafkaConnection, credentials: Credentials, listener: socket.socket) -> int:
     metrics = Metrics()
-    gateway = Gateway(settings, metrics)
+    gateway = switched_on(BROKEN, settings.breaks, Gateway)(settings, metrics)
     api = Api(
         credentials,
         Operations(metrics, gateway.unready),

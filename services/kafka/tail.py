@@ -27,10 +27,10 @@ class Tail:
         self._partitions = partitions
 
     @classmethod
-    async def start(cls, kafka: KafkaLog, topic: str, partitions: int) -> "Tail":
+    async def start(cls, kafka: KafkaLog, topic: str, partitions: int, *, committed: bool = True) -> "Tail":
         """Returns once its positions are resolved: what is appended from now on will be read."""
         wanted = [TopicPartition(topic, number) for number in range(partitions)]
-        reader = await kafka.reader()
+        reader = await kafka.reader(committed=committed)
         reader.assign(await kafka.high_watermarks(wanted))
         return cls(kafka, reader, wanted)
 

@@ -55,6 +55,7 @@ ROWS: dict[str, Row] = {
     "cache-before-commit": Row(killed_charging, TORN, steady=False),
     "key-outside-transaction": Row(scenes.killed_once_it_appends("keys"), LOST, steady=False),
     "read-uncommitted": Row(scenes.killed_while_the_ledger_reads, BELIEVED, steady=False),
+    "answer-before-commit": Row(scenes.killed_before_it_commits_an_answer, steady=False),
     "no-fencing": Row(scenes.a_zombie_of_the_same_group, steady=False),
     "random-transactional-id": Row(scenes.a_zombie_of_the_same_identity, steady=False),
     "old-transaction-protocol": Row(scenes.a_late_end_of_the_transaction_before, LOST, steady=False),

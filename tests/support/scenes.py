@@ -21,6 +21,7 @@ from tests.support.stage import WITHIN_S, Stage
 from tests.support.wait import wait_until
 
 LOAD = 2_000  # commands: a Kafka transaction of them takes long enough to be killed in
+RESTARTED_AFTER_S = 1.5  # later than the customers' clock and the log's may differ for the auditor
 
 HEARD_LATE_MS = 2_000  # far longer than a processor that was woken needs to read and to append
 ASSIGNED = "partitions_assigned"
@@ -97,6 +98,23 @@ async def killed_while_the_ledger_reads(stage: Stage) -> None:
     with stage.ledger():
         await killed_once_it_appends("replies")(stage)
         await stage.book()
+
+
+async def killed_before_it_commits_an_answer(stage: Stage) -> None:
+    """SIGKILL when a customer's answer is appended and its EndTxn on its way; a restart a little later."""
+    async with stage.proxy() as proxy:
+        with stage.gateway() as gateway, stage.processor(ready=False, PAYONCE_KAFKA=proxy.address) as processor:
+            await asyncio.to_thread(processor.wait_ready)  # the proxy has to work meanwhile
+            held = proxy.add(Rule(Act.HOLD_REQUEST, "EndTxn", "processor", cut=False))
+            asking = asyncio.create_task(stage.customer_pays(gateway, "impatient"))
+            await asyncio.wait_for(held.bitten.wait(), WITHIN_S)
+            await asyncio.wait([asking], timeout=RESTARTED_AFTER_S)
+            processor.kill()
+            if asking.done():
+                await stage.let_pass(int(RESTARTED_AFTER_S * 1_000))
+            with stage.processor():
+                await asyncio.wait_for(asking, WITHIN_S)
+                await stage.settle()
 
 
 async def a_zombie_of_the_same_group(stage: Stage) -> None:

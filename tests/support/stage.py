@@ -6,11 +6,14 @@ Units:   seconds, where a wait is bounded.
 """
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition as Theirs
 
@@ -29,6 +32,7 @@ from tests.support.services import ServiceProcess, service
 from tests.support.wait import wait_until
 
 WITHIN_S = 30.0
+MERCHANT, API_KEY = "shop", "sk_shop"
 
 
 class Stage:
@@ -46,6 +50,7 @@ class Stage:
         self._directory = directory
         directory.mkdir(exist_ok=True)
         self.asked = 0
+        self.history: list[dict[str, Any]] = []  # of customers, where any came
         self._environment = {
             "PAYONCE_KAFKA": kafka.broker.bootstrap_servers,
             "PAYONCE_NAMESPACE": namespace,
@@ -71,6 +76,30 @@ class Stage:
         environment = self._environment | {"PAYONCE_LEDGER_URL": self.ledger_url}
         with service("ledger", self.folder("ledger"), environment):
             yield
+
+    @contextmanager
+    def gateway(self) -> Iterator[ServiceProcess]:
+        keys = self._directory / "api-keys.json"
+        keys.write_text(json.dumps({MERCHANT: API_KEY}))
+        environment = self._environment | {"PAYONCE_API_KEYS": str(keys)}
+        with service("gateway", self.folder("gateway"), environment) as running:
+            yield running
+
+    async def customer_pays(self, gateway: ServiceProcess, key: str) -> None:
+        """One customer asks once, waits for the answer, and both are in the history."""
+        payload = {"amount": 500, "currency": "eur", "payment_method": "pm_card_visa"}
+        asked = {"intent": key, "attempt": 1, "merchant_id": MERCHANT, "idempotency_key": key}
+        asked |= {"operation": "charge.create", "payload": payload}
+        if not self.history:
+            told = {"namespace": self.namespace, "guarantee": "exactly-once", "started_at": _now_ms(), "faults": []}
+            self.history.append({"kind": "run", **told})
+        self.history.append({"kind": "invoke", "at": _now_ms(), **asked})
+        headers = {"authorization": f"Bearer {API_KEY}", "idempotency-key": key}
+        async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=WITHIN_S) as client:
+            answer = await client.post("/v1/charges", json=payload)
+        self.asked += 1
+        heard = {"status": answer.status_code, "replayed": "idempotent-replayed" in answer.headers, "body": answer.text}
+        self.history.append({"kind": "ok", "intent": key, "attempt": 1, "at": _now_ms(), **heard})
 
     @asynccontextmanager
     async def proxy(self) -> AsyncIterator[KafkaProxy]:
@@ -135,4 +164,10 @@ class Stage:
             await consumer.stop()
 
     async def audited(self) -> Report:
-        return await audit_namespace(self.connection, self.namespace, ledger_url=self.ledger_url)
+        return await audit_namespace(
+            self.connection, self.namespace, history=self.history or None, ledger_url=self.ledger_url
+        )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -26,7 +26,7 @@ from simulator.cli import app
 ROOT = Path(__file__).parents[2]
 FILES = {
     path.stem.replace("_", "-"): path
-    for service in ("processor", "ledger")
+    for service in ("processor", "gateway", "ledger")
     for path in (ROOT / "services" / service / "broken").glob("[a-z]*.py")
 }
 
@@ -53,7 +53,7 @@ def test_a_file_says_what_the_mistake_is_and_what_it_leads_to(bug: str) -> None:
 
 def test_nothing_of_a_bug_is_imported_unless_it_is_asked_for() -> None:
     """A service without a bug has read none of these files."""
-    said = "import services.processor.main, services.ledger.main, sys; print(*sys.modules)"
+    said = "import services.processor.main, services.gateway.main, services.ledger.main, sys; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, cwd=ROOT)
     loaded = ran.stdout.split()
     assert "services.processor.worker" in loaded
