@@ -82,6 +82,7 @@ class Clients:
     outages: list[tuple[int, int | None]] = field(default_factory=list)  # begin and end of each fault
     last_at: int = 0  # of the last line
     bites: list[Bite] = field(default_factory=list)  # in order
+    copied: set[str] = field(default_factory=set)  # charges and refunds made by copies that the network delivered
 
     def troubled(self, begin: int, end: int, quiet_ms: int) -> bool:
         """Whether any fault, and a quiet time after it, overlaps [begin, end]."""
@@ -172,6 +173,8 @@ def _fault(clients: Clients, line: Mapping[str, Any], began: dict[tuple[str, Any
         clients.fault_hits[name] = clients.fault_hits.get(name, 0) + 1
         proof = ", ".join(f"{word} {value}" for word, value in detail.items() if isinstance(value, str | int))
         clients.bites.append(Bite(at, name, proof))
+        if detail.get("manner") == "copy" and detail.get("made") and not detail.get("replayed"):
+            clients.copied.add(detail["made"])
         since = [start for (fault, _), start in began.items() if fault == name]
         if not since:
             clients.outages.append((at, at))

@@ -3,8 +3,10 @@
 Is:      a second charge, hold, capture, void, refund or whatever else for what the customer meant
          to do once. Cause client_retry: another command (the customer's retry) was executed too. Cause
          new_key: so it was, and under another key: every key was honoured, the client used two. Cause
+         network_duplicate: the network delivered one request twice, and both were executed. Cause
          rewind: the same command was executed again after offsets were moved back over it. Cause
-         crash_redelivery: the same command was executed again otherwise.
+         duplicate_command: so it was, and it is on the log more than once. Cause crash_redelivery: the same
+         command was executed again otherwise.
 Is not:  a decline and then a success (only one did anything); a capture after its authorization (two intents);
          equal purchases of one customer (two intents); a replayed answer; without a history, a key used again
          after its life.
@@ -24,9 +26,9 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     for intent, events in evidence.events_of_intent.items():
         if len(events) < 2:
             continue
+        # What a copy of the network made comes last: it is the one too many, even where it came first.
         executed = sorted(
-            (event for event in events if event.executed),
-            key=_place,
+            (event for event in events if event.executed), key=lambda event: (_copied(evidence, event), _place(event))
         )
         seen = {executed[0].identity} if executed else set()
         for event in executed[1:]:
@@ -44,8 +46,10 @@ def _finding(evidence: Evidence, intent: str, first: Event, again: Event, same: 
     how = {
         "client_retry": "a retry of the customer was executed as well",
         "new_key": "the client asked again under another key, and each key was honoured",
+        "network_duplicate": "the network delivered the request twice, and both were executed",
         "crash_redelivery": "its command was executed again",
         "rewind": "its command was delivered again by a rewind and executed again",
+        "duplicate_command": "its command is on the log more than once and was executed again",
     }[cause]
     return Finding(
         intent,
@@ -67,11 +71,24 @@ def _cause(evidence: Evidence, event: Event) -> str:
         for rewind in rewinds:
             if rewind.redelivered(command.partition, command.offset) and event.timestamp >= rewind.since:
                 return "rewind"
-    return "crash_redelivery"
+    copies = [
+        command for command in evidence.commands_of.get(event.identity, ()) if command.timestamp <= event.timestamp
+    ]
+    return "duplicate_command" if len(copies) > 1 else "crash_redelivery"
+
+
+def _copied(evidence: Evidence, event: Event) -> bool:
+    """Whether a copy that the network delivered made this charge or refund; what follows on a charge is not its."""
+    if evidence.clients is None or not evidence.clients.copied:
+        return False
+    made = event.refund["id"] if event.refund is not None else event.charge_id if event.sequence == 1 else None
+    return made in evidence.clients.copied
 
 
 def _retry(evidence: Evidence, intent: str, again: Event) -> str:
     """A new key if nothing of this intent was executed before under the key of this event."""
+    if _copied(evidence, again):
+        return "network_duplicate"
     earlier = [event for event in evidence.events_of_intent[intent] if event.executed and _place(event) < _place(again)]
     if again.idempotency_key is None or any(event.idempotency_key == again.idempotency_key for event in earlier):
         return "client_retry"

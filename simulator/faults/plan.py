@@ -14,7 +14,8 @@ from random import Random
 from simulator.faults.base import Fault
 from simulator.seeded import seeded
 
-LAST_SHARE = 0.8  # nothing begins after this share of the run: a death and a take-over take seconds
+LAST_SHARE = 0.8  # nothing begins after this share of a short run: a death and a take-over take seconds
+LAST_S = 30.0  # nor in the last seconds of a long one
 JITTER = 0.1  # of the distance between two strikes, either way
 LASTS_SHARE = 0.3  # a fault that lasts as long as it likes covers at most this share of a short run
 
@@ -48,6 +49,7 @@ def _moments(fault: Fault, duration_s: float, rng: Random) -> Iterator[float]:
     every_s = cadence.every_s if fault.every is None else fault.every
     first_s = min(cadence.first_s, cadence.share * duration_s) if fault.first is None else fault.first
     moment_s = first_s
-    while moment_s == first_s or moment_s < LAST_SHARE * duration_s:
+    last_s = max(LAST_SHARE * duration_s, duration_s - LAST_S)
+    while moment_s == first_s or moment_s < last_s:
         yield moment_s + rng.uniform(-JITTER, JITTER) * min(every_s, moment_s)
         moment_s += every_s

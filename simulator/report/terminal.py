@@ -22,6 +22,11 @@ CAUSES: Final = {
     "crash_redelivery": "crash redelivery",
     "rewind": "rewind",
 }
+MORE_CAUSES: Final = {  # shown where they were found
+    "new_key": "new key",
+    "network_duplicate": "network",
+    "duplicate_command": "copy on the log",
+}
 WITNESSES: Final = 1  # told in full for each anomaly; report.json has the others
 
 Cell = Callable[[Report, RunStats], str]
@@ -79,7 +84,8 @@ def _rows(*runs: tuple[Report, RunStats]) -> dict[str, Cell]:
         "payment intents": lambda report, _: f"{report.counts.payment_intents:,}",
         "charges": lambda report, _: f"{report.counts.charges:,}",
     }
-    for cause, name in CAUSES.items():
+    found = {cause for report, _ in runs for cause, count in report.counts.duplicates.items() if count}
+    for cause, name in (CAUSES | {cause: name for cause, name in MORE_CAUSES.items() if cause in found}).items():
         rows[f"duplicates: {name}"] = _duplicates(cause)
     rows |= {
         "lost": lambda report, _: f"{report.counts.lost:,}",
@@ -147,7 +153,7 @@ def _anomalies(report: Report) -> Table:
     for name, justify in (("anomaly", "left"), ("cause", "left"), ("count", "right"), ("money", "right")):
         table.add_column(name, justify="right" if justify == "right" else "left")
     for anomaly in report.anomalies:
-        cause = CAUSES.get(anomaly.cause or "", anomaly.cause or "")
+        cause = (CAUSES | MORE_CAUSES).get(anomaly.cause or "", anomaly.cause or "")
         table.add_row(Text(anomaly.name, style="red"), cause, f"{anomaly.count:,}", money(anomaly.money))
     return table
 

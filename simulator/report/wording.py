@@ -20,11 +20,20 @@ NBSP: Final = "\u00a0"  # a number and its unit stay on one line
 CAUSES: Final = {
     "client_retry": "a customer asked again, and the retry was executed too",
     "new_key": "a client asked again under a new key, and each key was honoured",
+    "network_duplicate": "the network delivered one request twice, and both were executed",
     "crash_redelivery": "a process died in mid-work, and its command ran again",
+    "duplicate_command": "a command stood on the log more than once, and ran again",
     "rewind": "offsets were moved back, and an old command ran again",
 }
 # The names of colours in report.css; report.js has the same for its plots.
-CAUSE_COLOURS: Final = {"client_retry": "accent", "new_key": "quiet", "crash_redelivery": "bad", "rewind": "warn"}
+CAUSE_COLOURS: Final = {
+    "client_retry": "accent",
+    "new_key": "quiet",
+    "network_duplicate": "ink",
+    "crash_redelivery": "bad",
+    "duplicate_command": "good",
+    "rewind": "warn",
+}
 STORIES: Final = {
     "at_once": "answered at once",
     "after_asking_again": "answered after asking again",
@@ -55,7 +64,9 @@ ANOMALIES: Final = {
 CAUSES_SHORT: Final = {
     "client_retry": "customers' retries",
     "new_key": "new keys of clients",
+    "network_duplicate": "copies that the network delivered",
     "crash_redelivery": "redelivery after a crash",
+    "duplicate_command": "copies on the log",
     "rewind": "rewound offsets",
 }
 

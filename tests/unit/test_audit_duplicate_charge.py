@@ -199,3 +199,42 @@ def test_copy_of_a_command_that_is_answered_again_is_no_duplicate() -> None:
     answer = log.executed(command)
     log.reply(log.again(command), answer["status"], answer["body"])
     assert found(log.audit()) == []
+
+
+def copied(log: WrittenLog, made: str, *, replayed: bool = False) -> None:
+    log.fault("deliver_twice", "hit", manner="copy", made=made, status=201, replayed=replayed)
+
+
+def test_a_copy_that_the_network_delivered_is_the_networks_doing() -> None:
+    """Nobody asked twice: the charge that the copy made is the one too many, whichever came first."""
+    for order in ((0, 1), (1, 0)):
+        log = WrittenLog("at-least-once")
+        log.meant("i-1")
+        commands = [log.command("k", metadata={"intent": "i-1"}) for _ in range(2)]
+        log.sent("i-1", commands[0])
+        answers = [log.executed(commands[n], only="event reply") for n in order]
+        log.heard("i-1", answers[order.index(0)])
+        copied(log, commands[1].charge_id)
+        assert ("duplicate_charge", "network_duplicate", 1) in found(log.audit())
+
+
+def test_a_copy_that_was_answered_by_the_record_made_nothing() -> None:
+    """A replayed copy leaves the customer's own retry to blame."""
+    log = WrittenLog("at-least-once")
+    log.meant("i-1")
+    commands = [log.command("k", metadata={"intent": "i-1"}) for _ in range(2)]
+    for attempt, command in enumerate(commands, start=1):
+        log.sent("i-1", command, attempt)
+        log.heard("i-1", log.executed(command, only="event reply"), attempt)
+    copied(log, commands[1].charge_id, replayed=True)
+    assert ("duplicate_charge", "client_retry", 1) in found(log.audit())
+
+
+def test_a_command_that_stands_on_the_log_twice_is_told_apart_from_a_crash() -> None:
+    """A copy of the record, appended before the second execution, is what ran again."""
+    log = WrittenLog("at-least-once")
+    command = log.command("k")
+    log.executed(command, only="event reply")
+    log.again(command)
+    log.event_again(command)
+    assert ("duplicate_charge", "duplicate_command", 1) in found(log.audit())

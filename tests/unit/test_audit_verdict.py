@@ -88,9 +88,9 @@ def test_smallest_witnesses_come_first_and_are_few() -> None:
     for number in range(WITNESSES + 3):
         command = log.command(f"k{number}")
         answer = log.executed(command)
+        log.event_again(command)
         if number == 0:
             log.reply(log.again(command), 201, answer["body"])
-        log.event_again(command)
     anomaly = log.audit().anomalies[0]
     assert anomaly.count == WITNESSES + 3
     assert len(anomaly.witnesses) == WITNESSES

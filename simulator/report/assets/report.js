@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   const color = (name) => `var(--${name})`;
   const OUTCOMES = { done: "good", replayed: "accent", refused: "quiet", failed: "warn", unknown: "bad" };
-  const CAUSES = { client_retry: "accent", new_key: "quiet", crash_redelivery: "bad", rewind: "warn" };
+  const CAUSES = { client_retry: "accent", new_key: "quiet", network_duplicate: "ink", crash_redelivery: "bad", duplicate_command: "good", rewind: "warn" };
   const STORIES = { all: "ink", at_once: "good", after_asking_again: "bad", refused: "quiet" };
   const words = (name) => name.replaceAll("_", " ");
   const clock = (seconds) => {

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.faults import BY_NAME, FAULTS
-from simulator.faults.plan import LAST_SHARE, plan_strikes
+from simulator.faults.plan import LAST_S, LAST_SHARE, plan_strikes
 from simulator.scenario.reading import find
 
 seeds = st.integers(min_value=0, max_value=2**63)
@@ -30,7 +30,7 @@ def test_the_same_seed_gives_the_same_strikes(seed: int, duration_s: float) -> N
 def test_every_strike_leaves_time_to_be_seen(seed: int, duration_s: float) -> None:
     """Nothing begins before the run or in its last moments, and nothing lasts beyond it."""
     for strike in plan_strikes(seed, duration_s, EVERY):
-        assert 0.0 < strike.at_s < LAST_SHARE * duration_s * 1.15
+        assert 0.0 < strike.at_s < max(LAST_SHARE * duration_s, duration_s - LAST_S) * 1.15
         assert strike.lasts_s <= 0.3 * duration_s
 
 
