@@ -26,7 +26,7 @@ demo: setup                      ## the same seeded customers and faults under a
 	$(BIN)/payonce demo
 
 test: setup-dev                  ## everything, on a real Kafka and a real PostgreSQL
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup-dev                 ## what takes seconds: format, lint, types, imports, unit tests
 	$(BIN)/ruff format --check .

@@ -49,11 +49,12 @@ async def executions(where: KafkaConnection, namespace: str) -> Counter[str]:
     """How often each intent's charge was made, from the charge events that are committed."""
     made: Counter[str] = Counter()
     async with LogReader(where, namespace) as log:
-        async for entries in log.read("charges"):
-            for entry in entries:
-                if entry.fate is Fate.COMMITTED:
-                    event = orjson.loads(entry.value or b"")
-                    made[event["data"]["charge"]["metadata"]["intent"]] += event["type"] == "charge.succeeded"
+        for partition in range(log.extent.partitions):
+            async for entries in log.read("charges", partition):
+                for entry in entries:
+                    if entry.fate is Fate.COMMITTED:
+                        event = orjson.loads(entry.value or b"")
+                        made[event["data"]["charge"]["metadata"]["intent"]] += event["type"] == "charge.succeeded"
     return made
 
 
