@@ -34,12 +34,12 @@ def missing(guarantee: str, report: Report, faults: Faults, kills_min: int = KIL
     wanted = {**BITES_MIN, "kill_processor": kills_min}
     reasons = [
         f"{name} bit {faults[name]['bitten']} times instead of {least}"
-        for name, least in wanted.items()
-        if name in faults and faults[name]["bitten"] < least
+        for name, asked in wanted.items()
+        if name in faults and faults[name]["bitten"] < (least := min(asked, faults[name]["injected"]))
     ]
     match Guarantee(guarantee):
         case Guarantee.EXACTLY_ONCE:
-            if report.verdict is not Verdict.VALID:
+            if report.verdict is not Verdict.VALID and not _only_the_clients_doing(report):
                 reasons.append(f"the verdict is {report.verdict.value}")
             if "kill_processor" in faults and not sum(report.counts.aborted_records.values()):
                 reasons.append("the log has no aborted record")
@@ -58,6 +58,12 @@ def missing(guarantee: str, report: Report, faults: Faults, kills_min: int = KIL
             if report.found(DUPLICATE, "crash_redelivery"):
                 reasons.append("a crash repeated a charge")
     return reasons
+
+
+def _only_the_clients_doing(report: Report) -> bool:
+    """Whether all that was found are payments sent under two keys, each of which was honoured."""
+    found = {(anomaly.name, anomaly.cause) for anomaly in report.anomalies}
+    return found == {(DUPLICATE, "new_key")} and not report.unknown
 
 
 def _causes_to_expect(faults: Faults) -> list[str]:

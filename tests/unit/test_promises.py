@@ -66,3 +66,17 @@ def test_faults_that_were_not_chosen_are_not_missed() -> None:
     """A run without rewinds owes no rewound charge."""
     faults = {"lose_response": {"injected": 1, "bitten": 1}}
     assert missing("at-least-once", report(Verdict.INVALID, ("client_retry",)), faults) == []
+
+
+def test_no_more_bites_are_asked_for_than_strikes_were_planned() -> None:
+    """A scenario that kills once has shown what it plans when that kill bit."""
+    once = {"kill_processor": {"injected": 1, "bitten": 1}}
+    assert not [reason for reason in missing("deduplicated", report(), once) if "bit" in reason.split()]
+    never = {"kill_processor": {"injected": 1, "bitten": 0}}
+    assert "kill_processor bit 0 times instead of 1" in missing("deduplicated", report(), never)
+
+
+def test_clients_that_use_two_keys_do_not_break_exactly_once() -> None:
+    """Every key was honoured; anything else beside it is the system's."""
+    assert missing("exactly-once", report(Verdict.INVALID, ("new_key",)), BITTEN) == []
+    assert missing("exactly-once", report(Verdict.INVALID, ("new_key", "rewind")), BITTEN) == ["the verdict is invalid"]
