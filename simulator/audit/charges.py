@@ -11,6 +11,7 @@ perhaps somebody else's: it changes nothing about the charge it names.
 from collections.abc import Iterator, Sequence
 
 from simulator.audit.evidence import Evidence
+from simulator.audit.finding import Finding
 from simulator.audit.log import CHARGES
 from simulator.audit.records import Command, Event
 
@@ -48,3 +49,12 @@ def commands_of(evidence: Evidence, events: Sequence[Event]) -> list[Command]:
         if event.identity in evidence.commands_of
     }
     return list(found.values())
+
+
+def moved_beyond(evidence: Evidence, touched: Sequence[Event], beyond: dict[str, int], what: str) -> Finding:
+    """More money was moved by these events of one charge than might be; `what` says it, after the sum."""
+    charge_id = touched[0].charge_id
+    excess = ", ".join(f"{amount} {currency}" for currency, amount in beyond.items())
+    commands = commands_of(evidence, touched)
+    intent = next((command.intent for command in reversed(commands)), charge_id)
+    return Finding(charge_id, f"{excess} {what} of charge {charge_id}.", (*commands, *touched), None, beyond, intent)

@@ -9,7 +9,7 @@ Money:   what went back beyond what had been taken.
 
 from collections.abc import Iterator
 
-from simulator.audit.charges import commands_of, first_of_each, lives
+from simulator.audit.charges import first_of_each, lives, moved_beyond
 from simulator.audit.declared import RETURNS, TAKES
 from simulator.audit.evidence import Evidence
 from simulator.audit.finding import Finding
@@ -26,11 +26,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         beyond = _returned_beyond(events)
         if beyond:
             touched = [event for event in events if event is events[0] or event.type in TAKES | RETURNS]
-            excess = ", ".join(f"{amount} {currency}" for currency, amount in beyond.items())
-            summary = f"{excess} more than was captured went back of charge {events[0].charge_id}."
-            commands = commands_of(evidence, touched)
-            intent = next((command.intent for command in reversed(commands)), events[0].charge_id)
-            yield Finding(events[0].charge_id, summary, (*commands, *touched), None, beyond, intent)
+            yield moved_beyond(evidence, touched, beyond, "more than was captured went back")
 
 
 def _returned_beyond(events: list[Event]) -> dict[str, int]:

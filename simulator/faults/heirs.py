@@ -18,6 +18,14 @@ BACK_S: Final = 20.0
 LOOK_EVERY_S: Final = 0.1
 
 
+def has_heirs(scene: Scene, injection: Injection) -> bool:
+    """Whether anybody could take over; says so where nobody could."""
+    if len(scene.processes.running("processor")) < 2:
+        injection.found["reason"] = "there was no other processor to take over"
+        return False
+    return True
+
+
 async def wait_for_heirs(scene: Scene, injection: Injection, owner: Owner) -> bool:
     """Until others own all that this one owned; `taken_over_after_s` is then found, or else the reason."""
     began = time.monotonic()

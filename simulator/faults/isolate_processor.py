@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Literal
 
 from events.guarantees import Guarantee
 from simulator.faults.base import Cadence, Injection, Scene
-from simulator.faults.heirs import is_member_again, wait_for_heirs
+from simulator.faults.heirs import has_heirs, is_member_again, wait_for_heirs
 from simulator.faults.kafka_link import KafkaLinkFault, happens, kafka_of, taken
 from simulator.faults.kill_processor import choose_processor, proof_of
 from simulator.faults.midwork import OUTPUTS, surely_unfinished
@@ -30,8 +30,7 @@ class IsolateProcessor(KafkaLinkFault):
     disturbs: ClassVar = "processor"
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
-        if len(scene.processes.running("processor")) < 2:
-            injection.found["reason"] = "there was no other processor to take over"
+        if not has_heirs(scene, injection):
             return
         victim, owner = await choose_processor(scene, injection)
         kafka = kafka_of(scene)

@@ -9,7 +9,7 @@ tries to finish must be refused; below that it may do it again.
 from typing import ClassVar, Literal
 
 from simulator.faults.base import Cadence, Fault, Injection, Scene
-from simulator.faults.heirs import is_member_again, wait_for_heirs
+from simulator.faults.heirs import has_heirs, is_member_again, wait_for_heirs
 from simulator.faults.kill_processor import choose_processor, hunt, proof_of
 from simulator.faults.midwork import Unfinished
 
@@ -20,8 +20,7 @@ class PauseProcessor(Fault):
     disturbs: ClassVar = "processor"
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
-        if len(scene.processes.running("processor")) < 2:
-            injection.found["reason"] = "there was no other processor to take over"
+        if not has_heirs(scene, injection):
             return
         victim, owner = await choose_processor(scene, injection)
 
