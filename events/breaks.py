@@ -19,6 +19,9 @@ BREAKS: Final[dict[str, str]] = {
     "swallow-reply": "unanswered",  # now and then a command gets no reply
     "short-expiry": "duplicate_charge",  # a key is forgotten before the time that was promised
     "trust-group-offset": "late_reexecution",  # the group's offset decides what is new, not the position
+    "stale-charge": "illegal_transition",  # decided on the charge as it was before the batch
+    "capture-as-asked": "over_capture",  # nobody compares what is captured with what is held
+    "refunds-not-added": "over_refund",  # each refund is compared with what was captured, not with what is left of it
     # the processor: order, and what a Kafka transaction holds
     "offset-before-work": "lost_charge",  # offsets are committed before the charge is
     "key-outside-transaction": "torn_transaction",  # the key record is appended by another producer
@@ -26,6 +29,7 @@ BREAKS: Final[dict[str, str]] = {
     "no-fencing": "duplicate_charge",  # whoever lost its partitions may still commit
     "random-transactional-id": "duplicate_charge",  # whoever was succeeded may still commit
     "old-transaction-protocol": "torn_transaction",  # a late EndTxn ends the next transaction
+    "retry-forever": "stuck",  # what cannot be executed is tried again, and all others wait behind it
     # the gateway
     "answer-before-commit": "aborted_read",  # it answers out of a Kafka transaction that is still open
     # the ledger

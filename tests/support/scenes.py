@@ -9,20 +9,24 @@ import asyncio
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import orjson
 
+from events.identifiers import charge_id
 from events.topics import processor_group
 from services.kafka.group import evict
 from services.kafka.kafka_log import KafkaLog
+from services.kafka.port import Outgoing
 from simulator.proxy.kafka import Act, Rule
-from tests.support.commands import command
-from tests.support.stage import WITHIN_S, Stage
+from tests.support.commands import command, new_command_id
+from tests.support.stage import MERCHANT, WITHIN_S, Stage
 from tests.support.wait import wait_until
 
 LOAD = 2_000  # commands: a Kafka transaction of them takes long enough to be killed in
 RESTARTED_AFTER_S = 1.5  # later than the customers' clock and the log's may differ for the auditor
 
+STANDS_STILL_MS = 1_500  # far longer than a command waits for a processor that works
 HEARD_LATE_MS = 2_000  # far longer than a processor that was woken needs to read and to append
 ASSIGNED = "partitions_assigned"
 ACTS = ("kafka_transaction_committed", "kafka_transaction_lost", ASSIGNED)
@@ -64,6 +68,36 @@ async def booked_purchases(stage: Stage) -> None:
     await stage.book()
 
 
+async def captured_and_voided_at_once(stage: Stage) -> None:
+    """The two commands are one batch of the log, so that they are read together."""
+    hold, charge = a_charge(capture=False)
+    await stage.pay(hold)
+    await stage.pay(
+        command(key="capture", operation="charge.capture", charge_id=charge),
+        command(key="void", operation="charge.void", charge_id=charge),
+    )
+
+
+async def more_is_captured_than_held(stage: Stage) -> None:
+    hold, charge = a_charge(capture=False, amount=500)
+    await stage.pay(hold)
+    await stage.pay(command(key="capture", operation="charge.capture", charge_id=charge, amount=600))
+
+
+async def refunds_that_come_to_more_than_the_charge(stage: Stage) -> None:
+    sale, charge = a_charge(amount=500)
+    await stage.pay(sale)
+    for key in ("one part", "another part"):
+        await stage.pay(command(key=key, operation="refund.create", charge_id=charge, amount=300))
+
+
+def a_charge(**payload: Any) -> tuple[Outgoing, str]:
+    """The command that creates it, and the id that it will have."""
+    command_id = new_command_id()
+    made = command(key=f"charge {command_id}", command_id=command_id, **payload)
+    return made, charge_id(MERCHANT, command_id)
+
+
 # With processors that end, hang, and are started again
 
 
@@ -76,6 +110,22 @@ async def an_old_command_delivered_again(stage: Stage) -> None:
     await stage.world.rewind({0: 0})
     with stage.processor():
         await stage.pay(command(key="newest"))
+
+
+async def a_record_that_is_no_command(stage: Stage) -> None:
+    """Others wait behind it, and the log goes on; until all are decided, or the processor tries again once more."""
+    with stage.processor() as processor:
+        await stage.pay(command(key="before"))
+        await stage.ask(Outgoing(MERCHANT.encode(), b"no command"), command(key="behind"))
+        await stage.let_pass(STANDS_STILL_MS)
+        await stage.ask(command(key="later"))
+        lost = len(processor.logged("kafka_transaction_lost"))
+
+        async def is_decided_or_tried_again() -> bool:
+            return await stage.is_settled() or len(processor.logged("kafka_transaction_lost")) > lost
+
+        await wait_until(is_decided_or_tried_again, timeout_s=WITHIN_S, message=lambda: processor.log()[-2000:])
+        processor.kill()
 
 
 def killed_once_it_appends(topic: str) -> Scene:

@@ -49,7 +49,7 @@ class Stage:
         self.key_ttl_ms = duration_ms(key_ttl)
         self._directory = directory
         directory.mkdir(exist_ok=True)
-        self.asked = 0
+        self.asked = self._position = 0
         self.history: list[dict[str, Any]] = []  # of customers, where any came
         self._environment = {
             "PAYONCE_KAFKA": kafka.broker.bootstrap_servers,
@@ -118,14 +118,12 @@ class Stage:
 
     async def settle(self) -> None:
         """Wait until the processor's position is past every command."""
-        seen: list[int] = [0]
+        await wait_until(self.is_settled, timeout_s=WITHIN_S, message=lambda: f"at {self._position} of {self.asked}")
 
-        async def is_there() -> bool:
-            position = (await self.world.positions()).get(0)
-            seen[0] = 0 if position is None else position["position"]
-            return seen[0] >= self.asked
-
-        await wait_until(is_there, timeout_s=WITHIN_S, message=lambda: f"at {seen[0]} of {self.asked}")
+    async def is_settled(self) -> bool:
+        position = (await self.world.positions()).get(0)
+        self._position = 0 if position is None else position["position"]
+        return self._position >= self.asked
 
     async def pay(self, *commands: Outgoing) -> None:
         await self.ask(*commands)

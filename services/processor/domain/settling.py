@@ -25,7 +25,7 @@ from events.identifiers import charge_id, event_id, refund_id
 from events.operations import BY_NAME
 from services.kafka.port import Outgoing, Record
 from services.processor.domain import writing
-from services.processor.domain.payment import Fact, created, decide, evolve
+from services.processor.domain.payment import Charge, Fact, created, decide, evolve
 from services.processor.domain.rules import Rules, Standing
 from services.processor.domain.stored import of_charge, of_event, of_key
 
@@ -218,7 +218,7 @@ class Turn:
 
     def _execute(self, incoming: Incoming, command: ReceivedCommand) -> None:
         before, sequence = self._charge(incoming, command)
-        fact = decide(before, command.type, command.payload)
+        fact = self.decides(before, command)
         if isinstance(fact, str):
             self.settled.refused += 1
             self._keep(command, CODES[fact].status, problem_body(fact), None, None)
@@ -234,13 +234,20 @@ class Turn:
         """The charge that the command is about, as far as its merchant may see it, and its next event's number."""
         if BY_NAME[command.type].begins:
             return None, 1
-        value = self._get(of_charge(incoming.charge_id))
+        value = self.newest_event(incoming.charge_id)
         if value is None:
             return None, 1
         event = orjson.loads(value)
         if event["merchant_id"] != command.merchant_id:
             return None, 1
         return event["data"]["charge"], event["sequence"] + 1
+
+    def newest_event(self, charge_id: str) -> bytes | None:
+        """The charge's last event, those of this batch included."""
+        return self._get(of_charge(charge_id))
+
+    def decides(self, charge: Charge | None, command: ReceivedCommand) -> Fact | str:
+        return decide(charge, command.type, command.payload)
 
     def append(
         self, incoming: Incoming, command: ReceivedCommand, fact: Fact, charge: dict[str, Any], sequence: int
