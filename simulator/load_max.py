@@ -1,6 +1,6 @@
 """`payonce simulate --find-max 'p99<100ms'`: the highest rate at which a threshold holds, on one running stack.
 
-In:      RunOptions; a threshold of latency, throughput or a share.
+In:      a run under way; a threshold of latency, throughput or a share.
 Out:     a load for `run_once`: one step after the other, each reported; `find_max` in report.json.
 Units:   purchases per second; seconds.
 Errors:  UsageFailure for a threshold that only the audit at the end can judge.
@@ -16,12 +16,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from simulator.failure import UsageFailure
-from simulator.history import HistoryWriter
 from simulator.load_backlog import Backlog
 from simulator.load_ways import customers_of, load_order, straight
-from simulator.log_watch import LogWatch
-from simulator.place import Place
-from simulator.run import Loosed, Narrator, RunOptions
+from simulator.run import Loosed, UnderWay
 from simulator.scenario.models import Load, Stage
 from simulator.scenario.thresholds import Threshold, judge, parse_threshold
 from simulator.workload.order import Customers
@@ -59,22 +56,15 @@ class FindMax:
         self._last: dict[str, Any] = {}
         self._customers: list[Customers] = []
 
-    async def __call__(
-        self,
-        options: RunOptions,
-        place: Place,
-        log: LogWatch,
-        history: HistoryWriter,
-        tell: Narrator,
-        stopping: asyncio.Event,
-    ) -> Loosed:
+    async def __call__(self, run: UnderWay) -> Loosed:
+        options, tell, stopping = run.options, run.tell, run.stopping
         await asyncio.to_thread(shutil.rmtree, options.dir / FOLDER, ignore_errors=True)  # an earlier search's
         tell.line(f"the highest rate at which {self._threshold.text} holds; steps of {self._step_s:g} s")
         trying = search(options.scenario.load.highest_rate)
         answer = Answer(None, None, confirmed=False)
         rate = next(trying)
         while not stopping.is_set():
-            held = await self._step(rate, options, place, log, history, tell, stopping)
+            held = await self._step(rate, run)
             try:
                 rate = trying.send(held)
             except StopIteration as over:
@@ -86,16 +76,8 @@ class FindMax:
         tell.line(told["says"])
         return Loosed(self._customers, self._best or self._last, {}, {"find_max": told})
 
-    async def _step(
-        self,
-        rate: float,
-        options: RunOptions,
-        place: Place,
-        log: LogWatch,
-        history: HistoryWriter,
-        tell: Narrator,
-        stopping: asyncio.Event,
-    ) -> bool:
+    async def _step(self, rate: float, run: UnderWay) -> bool:
+        options, place, log, history, tell, stopping = run
         number = len(self._steps) + 1
         tell.progress(f"step {number}: {rate:.1f} purchases/s")
         order = load_order(

@@ -14,7 +14,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -111,17 +111,18 @@ class Loosed(NamedTuple):
     more: Mapping[str, Any] = {}
 
 
-class LetLoose(Protocol):
-    async def __call__(
-        self,
-        options: RunOptions,
-        place: Place,
-        log: LogWatch,
-        history: HistoryWriter,
-        tell: Narrator,
-        stopping: asyncio.Event,
-    ) -> Loosed:
-        """Returns when nobody is there any more."""
+class UnderWay(NamedTuple):
+    """A run whose stack stands, and whose history has begun."""
+
+    options: RunOptions
+    place: Place
+    log: LogWatch
+    history: HistoryWriter
+    tell: Narrator
+    stopping: asyncio.Event
+
+
+LetLoose = Callable[[UnderWay], Awaitable[Loosed]]  # returns when nobody is there any more
 
 
 async def run_once(
@@ -153,7 +154,7 @@ async def run_once(
         run = _run_line(options, place, log)
         with HistoryWriter(history_path) as history:
             history.write(run)
-            loosed = await let_loose(options, place, log, history, tell, stopping)
+            loosed = await let_loose(UnderWay(options, place, log, history, tell, stopping))
         for customers in loosed.customers:
             await asyncio.to_thread(customers.merge, history_path)
         door = Door.at("gateway 0", place.gateway_urls[0])
@@ -266,15 +267,9 @@ def _run_line(options: RunOptions, place: Place, log: LogWatch) -> dict[str, Any
     }
 
 
-async def _let_loose(
-    options: RunOptions,
-    place: Place,
-    log: LogWatch,
-    history: HistoryWriter,
-    tell: Narrator,
-    stopping: asyncio.Event,
-) -> Loosed:
+async def _let_loose(run: UnderWay) -> Loosed:
     """Customers, through lossy proxies where bytes are to be lost, vandals beside them; both have gone at the end."""
+    options, place, log, history, tell, stopping = run
     scenario = options.scenario
     strikes = plan_strikes(options.seed, scenario.duration_s, fitting(scenario.faults, place.guarantee))
     async with AsyncExitStack() as opened:
