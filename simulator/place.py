@@ -15,7 +15,7 @@ from events.guarantees import Guarantee
 from simulator.faults.base import Processes
 from simulator.proxy.kafka import KafkaProxy, listen
 from simulator.stack import Stack
-from simulator.stack_files import read_stack
+from simulator.stack_files import read_target
 from simulator.stack_options import StackOptions, kafka_connection
 from simulator.vandal_access import OwnProcesses, TargetProcesses
 
@@ -69,7 +69,7 @@ async def own_place(
 @asynccontextmanager
 async def target_place(stack_file: Path, security: Path | None, salt: str) -> AsyncIterator[Place]:
     """Somebody's running stack; left as it was found."""
-    stack = read_stack(stack_file)
+    stack = read_target(stack_file)
     yield Place(
         connection=kafka_connection(stack["kafka"]["bootstrap_servers"], security),
         namespace=stack["namespace"],

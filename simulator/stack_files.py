@@ -160,3 +160,11 @@ def read_stack(path: Path) -> dict[str, Any]:
     if not isinstance(stack, dict) or "gateway_urls" not in stack:
         raise UsageFailure(f"{file} is not the stack.json of a stack.")
     return stack
+
+
+def read_target(path: Path) -> dict[str, Any]:
+    """The stack that --target names; where there is none, the option was given wrongly."""
+    try:
+        return read_stack(path)
+    except Failure as failure:
+        raise UsageFailure(str(failure)) from None

@@ -2,7 +2,7 @@
 
 In:      --dir (a running stack, by its stack.json) or --kafka HOST:PORT with --namespace.
 Out:     Target.
-Errors:  Failure, one sentence, when nothing runs there.
+Errors:  Failure, one sentence, when nothing runs there; UsageFailure when that is what --target says.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from pathlib import Path
 from events.connection import KafkaConnection
 from simulator.commands.options import Given
 from simulator.failure import Failure
-from simulator.stack_files import is_stack_running, read_stack
+from simulator.stack_files import is_stack_running, read_stack, read_target
 from simulator.stack_options import kafka_connection
 
 
@@ -32,8 +32,7 @@ def find_target(given: Given, stack_file: Path | None = None) -> Target:
     if given.kafka not in ("embedded", "docker") and stack_file is None:
         connection = kafka_connection(given.kafka, given.kafka_security)
         return Target(connection, given.namespace, ledger_url=given.ledger_url)
-    path = stack_file or given.dir
-    stack = read_stack(path)
+    stack = read_stack(given.dir) if stack_file is None else read_target(stack_file)
     if stack_file is None and not is_stack_running(given.dir):
         raise Failure(f"The stack in {given.dir} was killed; start it again with `payonce up`.")
     return Target(

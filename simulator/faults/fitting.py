@@ -8,10 +8,13 @@ Source:  Shopify/toxiproxy#171: clients are told a Kafka's address by Kafka, so 
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from events.guarantees import Guarantee
 from simulator.failure import UsageFailure
 from simulator.faults.base import Fault
+
+NAMED_MOST: Final = 3  # the others are in the scenario
 
 
 def needs_kafka_link(faults: Sequence[Fault], guarantee: Guarantee) -> bool:
@@ -37,7 +40,9 @@ def refuse_without_own_kafka(faults: Sequence[Fault], where: str) -> None:
     """For a run on a Kafka that is somebody else's; `where` is the option that says so."""
     names = sorted({fault.name for fault in faults if fault.needs == "kafka_link"})
     if names:
+        which = ", ".join(names[:NAMED_MOST]) + (", …" if len(names) > NAMED_MOST else "")
+        kinds = "1 kind of fault" if len(names) == 1 else f"{len(names)} kinds of faults"
         raise UsageFailure(
-            f"{', '.join(names)}: the addresses that somebody else's Kafka advertises lead past any proxy, so a fault "
-            f"between services and Kafka needs a Kafka of the run's own, not {where}."
+            f"{kinds} between services and Kafka ({which}) cannot be done on somebody else's Kafka: "
+            f"run it without {where}."
         )

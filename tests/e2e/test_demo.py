@@ -123,7 +123,7 @@ def test_a_demo_that_is_stopped_reports_the_run_that_was_finished(tmp_path: Path
         (["compare", "a.json", "b.json"], 2, "a.json cannot be read"),
         (["compare", "a", "b", "c"], 2, "compare takes a scenario"),
         (["report", "nowhere"], 2, "There is no finished run in nowhere"),
-        (["simulate", "--target", "nowhere/stack.json"], 1, "No stack is running here"),
+        (["simulate", "--target", "nowhere/stack.json"], 2, "No stack is running here"),
     ],
 )
 def test_what_cannot_be_run_is_said_in_one_sentence(

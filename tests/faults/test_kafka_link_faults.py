@@ -151,5 +151,5 @@ async def test_somebody_elses_kafka_is_left_alone(tmp_path: Path, option: str, t
         read_text(SCENARIO, "broken-wires.yaml"),
         None if target is None else tmp_path / target,
     )
-    with pytest.raises(UsageFailure, match=f"a Kafka of the run's own, not {option}"):
+    with pytest.raises(UsageFailure, match=f"cannot be done on somebody else's Kafka: run it without {option}"):
         await run_once(options, Said(), asyncio.Event())
