@@ -4,7 +4,8 @@ In:      Evidence.
 Out:     Comparison and KeyWindow. Neither is a verdict: the checks judge, this counts.
 
 Which command an attempt became is not on the log. It is taken to be the newest of the intent's attempts with that
-key that began before the command was appended; with clocks that differ, a count may be off, never a verdict.
+key that began before the command was appended and is not another command's; with clocks that differ, or copies that
+nobody asked for, a count may be off, never a verdict.
 """
 
 from collections.abc import Iterator, Sequence
@@ -143,18 +144,26 @@ def _certainty(evidence: Evidence) -> Certainty:
 
 def _attempts_that_succeeded(evidence: Evidence, intent: Intent) -> set[int]:
     """The numbers of those attempts whose command was executed, or answered with an earlier one's success."""
-    done = set()
+    done: set[int] = set()
+    became: dict[object, int] = {}  # a command: its attempt
     for command in evidence.commands_of_intent.get(intent.name, ()):
-        executed = any(event.executed for event in evidence.events_of.get(command.identity, ()))
+        if command.identity in became:
+            continue  # the same command, on the log once more
+        taken = set(became.values())
+        asked = [
+            attempt
+            for attempt in intent.attempts.values()
+            if attempt.idempotency_key == command.idempotency_key
+            and attempt.invoked_at <= command.timestamp
+            and attempt.number not in taken
+        ]
+        if not asked:
+            continue
+        newest = became[command.identity] = max(asked, key=lambda one: (one.invoked_at, one.number)).number
         replies = evidence.replies_of.get(command.identity, ())
+        executed = any(event.executed for event in evidence.events_of.get(command.identity, ()))
         if executed or any(200 <= reply.status < 300 for reply in replies):
-            asked = [
-                attempt
-                for attempt in intent.attempts.values()
-                if attempt.idempotency_key == command.idempotency_key and attempt.invoked_at <= command.timestamp
-            ]
-            if asked:
-                done.add(max(asked, key=lambda attempt: (attempt.invoked_at, attempt.number)).number)
+            done.add(newest)
     return done
 
 

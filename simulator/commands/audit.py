@@ -71,4 +71,4 @@ def show(report: "Report", *, as_json: bool) -> None:
 
     from simulator.report.terminal import render  # noqa: PLC0415
 
-    Console().print(render(report))
+    Console().print(render(report), crop=False)

@@ -343,7 +343,7 @@ def _print_result(result: "RunResult") -> None:
     from simulator.report.terminal import render  # noqa: PLC0415
     from simulator.workload.summary import doubts  # noqa: PLC0415
 
-    Console().print(render(result.report, RunStats.from_summary(result.summary)))
+    Console().print(render(result.report, RunStats.from_summary(result.summary)), crop=False)
     for sentence in doubts(result.summary["load"]):
         typer.echo(sentence)
     for judged in result.summary.get("thresholds", ()):

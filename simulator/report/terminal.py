@@ -1,7 +1,7 @@
 """An audit, and several of them side by side, on a terminal.
 
 In:      Report, and RunStats where a run was timed.
-Out:     rich renderables: `console.print(render(report))`; nothing is printed here.
+Out:     rich renderables: `console.print(render(report), crop=False)`; nothing is printed here.
 Units:   money as people write it, per currency; latencies in milliseconds.
 """
 
@@ -42,7 +42,8 @@ def render(report: Report, stats: RunStats | None = None) -> RenderableType:
         for anomaly in report.anomalies:
             parts += _witnesses(anomaly)
         if report.reproduce:
-            parts.append(Text(f"\nonce more: {report.reproduce}", style="dim"))
+            # Whole, however narrow the terminal: somebody copies it into a shell. Print with crop=False.
+            parts.append(Text(f"\nonce more: {report.reproduce}", style="dim", no_wrap=True, overflow="ignore"))
     return Group(*parts)
 
 

@@ -94,13 +94,21 @@ def _plain(value: Any, file: str, seen: list[int]) -> Any:
 
 
 def _mistakes(error: ValidationError, document: Any, file: str) -> Iterator[str]:
-    mistakes = error.errors(include_url=False)
+    mistakes = [one for one in error.errors(include_url=False) if not _follows(one, error)]
     for mistake in mistakes[:MISTAKES_MAX]:
         line, place = _find(document, mistake["loc"])
         where = f" {place}:" if place else ""
         yield f"{file}:{line}:{where} {_said(mistake)}."
     if len(mistakes) > MISTAKES_MAX:
         yield f"{file}: and {len(mistakes) - MISTAKES_MAX} more mistakes."
+
+
+def _follows(mistake: Any, error: ValidationError) -> bool:
+    """A list is called too short where its only items are wrong: nothing to say besides."""
+    place = mistake["loc"]
+    return mistake["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in error.errors()
+    )
 
 
 def _said(mistake: Any) -> str:

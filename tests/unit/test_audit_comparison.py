@@ -133,6 +133,21 @@ def test_when_all_three_can_be_true(
     assert agree(belief, key, executed, keys_decide=keys_decide) is expected
 
 
+def test_requests_that_waited_side_by_side_succeeded_each() -> None:
+    """Two were sent before either was on the log; both answers were lost, and each command is one of the two."""
+    log = WrittenLog()
+    log.meant("i-1")
+    asked = Asked("not-yet", "charge.create", "k1", {}, -1, 0)
+    for attempt in (1, 2):
+        log.sent("i-1", asked, attempt)
+    answer = log.executed(log.command("k1", metadata={"intent": "i-1"}))
+    log.reply(log.command("k1", metadata={"intent": "i-1"}), 201, answer["body"], replayed=True)
+    for attempt in (1, 2):
+        log.unknown("i-1", attempt)
+    certainty = log.audit().comparison.certainty
+    assert (certainty.attempts_unknown, certainty.attempts_succeeded) == (2, 2)
+
+
 def test_unknown_outcomes_that_had_succeeded_and_how_long_nobody_knew() -> None:
     """One timeout had succeeded, one had not, and one customer went away for ever."""
     log = WrittenLog()

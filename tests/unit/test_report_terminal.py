@@ -1,5 +1,7 @@
 """How an audit looks on a terminal, alone and beside another."""
 
+from dataclasses import replace
+
 from rich.console import Console, RenderableType
 
 from simulator.report.run_stats import RunStats
@@ -28,6 +30,15 @@ def test_verdict_money_and_witness_are_shown() -> None:
     assert "money at stake: 5.00 EUR" in text
     assert "client retry" in text
     assert "charges 0@1: charge.succeeded 500 eur" in text
+
+
+def test_the_command_that_runs_it_again_is_one_line_on_a_narrow_terminal() -> None:
+    """It is there to be copied into a shell."""
+    command = f"payonce simulate checkout --seed 31 --rate {'9' * 80}"
+    console = Console(width=60, color_system=None)
+    with console.capture() as capture:
+        console.print(render(replace(charged_twice().audit(), reproduce=command)), crop=False)
+    assert f"\nonce more: {command}\n" in capture.get()
 
 
 def test_reasons_of_an_unknown_verdict_are_shown() -> None:

@@ -97,6 +97,13 @@ def test_a_mistake_is_one_sentence_with_line_and_field(text: str, sentence: str)
     assert "\n  " not in str(refused.value)
 
 
+def test_a_wrong_item_is_one_mistake() -> None:
+    """The list that it stands in is not called too short besides."""
+    with pytest.raises(UsageFailure) as refused:
+        read_text("name: mine\nload:\n  stages:\n    - {for: 5s, rate: -3}\n", "mine.yaml")
+    assert str(refused.value) == "mine.yaml:4: load.stages[0].rate: input should be greater than or equal to 0."
+
+
 def test_aliases_cannot_make_a_small_file_a_huge_one() -> None:
     """A few lines that would unfold into billions of values are refused, at once."""
     layers = ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]

@@ -32,14 +32,18 @@ def kinds(case: ET.Element) -> list[str]:
 
 def test_each_check_and_each_threshold_is_a_test_case(tmp_path: Path) -> None:
     """What was found fails with its smallest witness; what was not is passed; a ledger that was not read is skipped."""
-    found = cases(charged_twice(tmp_path))
+    folder = charged_twice(tmp_path)
+    found = cases(folder)
     assert {*CHECKS, *LEDGER_CHECKS} <= found.keys()
+    names = [case.attrib["name"] for case in ET.fromstring(junit(read_finished(folder))).iter("testcase")]
+    assert len(names) == len(set(names))
     failure = found["duplicate_charge"].find("failure")
     assert failure is not None
     assert "1 case (crash redelivery), 7.00 EUR" in failure.attrib["message"]
     assert "charges 0@" in (failure.text or "")
     assert kinds(found["lost_charge"]) == []
     assert kinds(found["ledger_drift"]) == ["skipped"]
+    assert kinds(found["aborted_read"]) == []  # sees more with a ledger, and needs none
     assert kinds(found["p99 < 250ms"]) == []
     assert kinds(found["duplicate_charge == 0"]) == ["failure"]
     assert kinds(found["kill processor hit"]) == []
