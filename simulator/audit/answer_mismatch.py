@@ -2,9 +2,10 @@
 
 Is:      replies to one command that differ; answers to one key, for one request, within its life that differ
          in status or body; an answer a client got that is on the log for nobody; an event that is not what
-         its command asked for; a key record that says something else than the answer; two "first" answers of
-         one key; under exactly-once also whatever differs from the recomputation of every command from the
-         log, and a dead letter for a plainly valid command.
+         its command asked for; a refusal as the only answer to what was executed; a key record that says
+         something else than the answer; two "first" answers of one key; under exactly-once also whatever
+         differs from the recomputation of every command from the log, and a dead letter for a plainly valid
+         command.
 Is not:  command_expired after the real answer; 400, 422, 429, 5xx and a 409 of the key in flight beside it
          (never kept under the key); different answers in two lives of a key; `replayed` true on one and false
          on the other.
@@ -43,6 +44,8 @@ def _all(evidence: Evidence) -> Iterator[Finding]:
     yield from _key_records(evidence)
     if evidence.atomic:
         yield from _recomputed(evidence)
+    else:
+        yield from _refused_though_executed(evidence)
     if evidence.clients is not None:
         yield from _heard_by_clients(evidence)
 
@@ -170,6 +173,19 @@ def _recomputed(evidence: Evidence) -> Iterator[Finding]:
             expired_later = index > 0 and COMMAND_EXPIRED.fits(reply)
             if not expired_later and not any(expected.fits(reply) for expected in answers):
                 yield _not_recomputed(command, reply, answers)
+
+
+def _refused_though_executed(evidence: Evidence) -> Iterator[Finding]:
+    """It was executed, died before its answer, and came again when it was no longer possible."""
+    for identity, events in evidence.events_of.items():
+        done = next((event for event in events if event.executed), None)
+        replies, commands = evidence.replies_of.get(identity, ()), evidence.commands_of.get(identity)
+        if done is None or not replies or not commands:
+            continue
+        if all(reply.status >= 300 and _kept(reply.status, reply.code) for reply in replies):
+            summary = f"{done.type} was executed, and the only answer is {replies[0].status} {replies[0].code}."
+            proof = commands[0], done, replies[0]
+            yield Finding(_subject(commands[0]), summary, proof, None, done.money, commands[0].intent)
 
 
 def _not_recomputed(command: Command, reply: Reply, answers: list[Expected]) -> Finding:

@@ -24,6 +24,24 @@ def test_two_different_replies_to_one_command() -> None:
     assert report.anomalies[0].money == {"eur": 1}
 
 
+@pytest.mark.parametrize("guarantee", ["at-most-once", "at-least-once", "deduplicated"])
+def test_executed_and_refused(guarantee: str) -> None:
+    """The processor died between charge and answer; the capture came again and was no longer possible."""
+    log = WrittenLog(guarantee)
+    held = log.command("k1", capture=False)
+    log.executed(held)
+    capture = log.command("k2", "charge.capture", charge_id=held.charge_id)
+    log.executed(capture, only="event")
+    refusal = canonical({"code": "charge_already_captured", "status": 409})
+    if guarantee == "deduplicated":
+        log.key(capture, 409, refusal, event_id=None)
+    log.reply(capture, 409, refusal)
+    report = log.audit()
+    assert found(report) == ONE
+    assert report.anomalies[0].money == {"eur": 500}
+    assert "charge.captured was executed" in report.anomalies[0].witnesses[0].summary
+
+
 def test_replay_that_differs_by_one_byte() -> None:
     """The same key and the same request get the original body, byte for byte."""
     log, _, answer = bought()
