@@ -8,13 +8,12 @@ Units:   milliseconds.
 Source:  Jepsen's split of generator and interpreter; its three-valued outcomes.
 """
 
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from simulator.seeded import Chance
 
 TRIES_MAX: Final = 8
 AMOUNT_MAX: Final = 999_999_999_999  # of a request
@@ -28,8 +27,7 @@ class Resend(StrEnum):
     PROXY = "proxy"  # a reverse proxy: any connection that died before the answer began; to the next gateway
 
 
-@dataclass(frozen=True, slots=True)
-class Click:
+class Click(NamedTuple):
     """One HTTP request: sent after `delay_ms`, waited for `patience_ms`; a key of None is none.
 
     With `vanishes_after_ms` the customer's connection is gone that long after the request was sent. `add_amount`
@@ -53,8 +51,7 @@ class Click:
         return {**payload, "amount": min(AMOUNT_MAX, payload["amount"] + self.add_amount)}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """`ok`: an answer came. `fail`: it provably did not happen. `info`: nobody knows. `none`: it was not clicked.
 
     `status` is None when no answer came: nobody could be reached, the connection died, or, with `timed_out`, the
@@ -112,16 +109,18 @@ class Persona(ABC):
         return self.expects is Expects.OVERCHARGED
 
     @abstractmethod
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         """Try to get one payment operation done; every choice comes from `rng`."""
 
 
-def new_key(rng: Random) -> str:
+def new_key(rng: Chance) -> str:
     """A version 4 UUID, as browsers mint them, but from the seed."""
-    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+    drawn = rng.bits(128) & ~(0xF000 << 64 | 0xC000 << 48) | 0x4000 << 64 | 0x8000 << 48
+    text = f"{drawn:032x}"  # a third of what uuid.UUID takes
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def minted(rng: Random, *, kept: bool) -> Iterator[str]:
+def minted(rng: Chance, *, kept: bool) -> Iterator[str]:
     """The key of each next request: one that was kept, or each time a new one."""
     key = new_key(rng)
     while True:
@@ -130,17 +129,17 @@ def minted(rng: Random, *, kept: bool) -> Iterator[str]:
             key = new_key(rng)
 
 
-def insist(rng: Random, keys: Iterator[str | None], like: Click, tries: int = TRIES_MAX) -> Visit:
+def insist(rng: Chance, keys: Iterator[str | None], like: Click, tries: int = TRIES_MAX) -> Visit:
     """Ask like this, under the next key, until an answer settles it or `tries` are over; back off in between."""
     delay_ms = like.delay_ms
     for attempt in range(1, tries + 1):
-        (outcome,) = yield (replace(like, key=next(keys), delay_ms=delay_ms),)
+        (outcome,) = yield (like._replace(key=next(keys), delay_ms=delay_ms),)
         if outcome.settles:
             return
         delay_ms = backoff_ms(rng, attempt)
 
 
-def backoff_ms(rng: Random, attempt: int, first_ms: float = 250.0, most_ms: float = 2_000.0) -> float:
+def backoff_ms(rng: Chance, attempt: int, first_ms: float = 250.0, most_ms: float = 2_000.0) -> float:
     """The wait before retry number `attempt` (1, 2, …): doubling, capped, and jittered down to a half.
 
     Source:  stripe-python, `_sleep_time_seconds`: min(0.5·2^(n-1), 5) times a factor in [0.5, 1]; ours is

@@ -15,14 +15,13 @@ import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import orjson
 
 from events.operations import OPERATIONS
-from simulator.seeded import seeded
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Outcome, Resend
 from simulator.workload.http_client import Answer, HttpClient, NotSentError, OutcomeUnknownError
 from simulator.workload.outcomes import outcome_of
@@ -145,7 +144,7 @@ class Load:
                     return
 
     async def click(
-        self, errand: "_Errand", attempt: int, click: Click, rng: Random, due: float
+        self, errand: "_Errand", attempt: int, click: Click, rng: Chance, due: float
     ) -> tuple[Outcome, Answer | None]:
         """One HTTP request, planned for `due`, and its two lines of history."""
         door = rng.choice(self._doors)
@@ -262,7 +261,7 @@ class _Errand:
     async def run(self) -> Answer | None:
         rng = customer_rng(self.load.seed, self.step.intent)
         # Apart, so that a persona's choices do not depend on how many gateways there are.
-        doors = seeded(self.load.seed, "doors", self.step.intent)
+        doors = Chance(f"{self.load.seed}/doors/{self.step.intent}")
         self.load.meant(self, self._persona.name)
         script = self._persona.visit(rng)
         try:
@@ -274,7 +273,7 @@ class _Errand:
         except StopIteration:
             return self._answer
 
-    async def _click(self, click: Click, doors: Random) -> Outcome:
+    async def _click(self, click: Click, doors: Chance) -> Outcome:
         due = self._turn_at + click.delay_ms / 1_000.0
         await asyncio.sleep(max(0.0, due - time.monotonic()))
         if click.if_unanswered and self._answer is not None:

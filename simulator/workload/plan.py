@@ -17,21 +17,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
-from typing import Any, Final
+from statistics import NormalDist
+from typing import Any, Final, NamedTuple
 
 from events.operations.capture_charge import CAPTURE_CHARGE
 from events.operations.create_charge import CREATE_CHARGE
 from events.operations.create_refund import CREATE_REFUND
 from events.operations.void_charge import VOID_CHARGE
-from simulator.scenario.models import Amounts, Load, Stage, acts, mu
-from simulator.seeded import seeded
+from simulator.scenario.models import Load, Stage, acts, mu
+from simulator.seeded import Chance, seeded
 
 # What can be done with a charge once it is made.
 ACTS: Final = {"capture": CAPTURE_CHARGE, "void": VOID_CHARGE, "refund": CREATE_REFUND}
+LEAST_CHANCE: Final = 2.0**-54  # for a chance of 0, which is no chance of a normal distribution
+
+_normal = NormalDist().inv_cdf
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One operation a customer means to happen exactly once."""
 
     intent: str
@@ -40,8 +43,7 @@ class Step:
     pause_ms: float  # after the step before it was answered
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
+class Purchase(NamedTuple):
     at_ms: float
     number: int
     merchant_id: str
@@ -102,9 +104,9 @@ def merchant_names(count: int) -> list[str]:
     return sorted(f"merchant_{number}" for number in range(1, count + 1))
 
 
-def customer_rng(seed: int, intent: str) -> Random:
+def customer_rng(seed: int, intent: str) -> Chance:
     """The choices of the customer behind one intent: keys, clicks, patience."""
-    return seeded(seed, "customer", intent)
+    return Chance(f"{seed}/customer/{intent}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Choice:
     def of(cls, mix: Mapping[str, float]) -> "Choice":
         return cls(list(mix), list(accumulate(mix.values())))
 
-    def draw(self, rng: Random) -> str:
+    def draw(self, rng: Random | Chance) -> str:
         """As Random.choices draws, which adds the weights up anew each time: a plan has millions of these."""
         return self.names[bisect(self.reached, rng.random() * self.reached[-1], 0, len(self.names) - 1)]
 
@@ -132,7 +134,10 @@ class Mixes:
     journeys: Choice
     acts: Mapping[str, Sequence[str]]  # of each journey
     cards: Choice
-    amounts: Amounts
+    least: int  # of amounts, which are log-normal
+    most: int
+    median_log: float
+    spread: float
     currency_of: Mapping[str, str]  # a merchant has one; which one is the merchant's own, not the run's
 
     @classmethod
@@ -144,16 +149,19 @@ class Mixes:
             Choice.of(load.journeys),
             {journey: acts(journey) for journey in load.journeys},
             Choice.of(load.cards),
-            load.amounts,
+            load.amounts.least,
+            load.amounts.most,
+            mu(load.amounts),
+            load.amounts.spread,
             {merchant: currencies.draw(seeded("currency", merchant)) for merchant in merchants},
         )
 
 
 def _purchase(seed: int, number: int, at_ms: float, mixes: Mixes, salt: str) -> Purchase:
-    rng = seeded(seed, "purchase", number)
+    rng = Chance(f"{seed}/purchase/{number}")
     merchant_id = mixes.merchants.draw(rng)
-    amounts = mixes.amounts
-    amount = max(amounts.least, min(amounts.most, round(rng.lognormvariate(mu(amounts), amounts.spread))))
+    normal = _normal(rng.random() or LEAST_CHANCE)
+    amount = max(mixes.least, min(mixes.most, round(math.exp(mixes.median_log + mixes.spread * normal))))
     first, *later = mixes.acts[mixes.journeys.draw(rng)]
     intent = f"i-{salt}{number:06d}"
     payload: dict[str, Any] = {
@@ -174,7 +182,7 @@ def _purchase(seed: int, number: int, at_ms: float, mixes: Mixes, salt: str) -> 
     )
 
 
-def _follow_up(rng: Random, intent: str, amount: int, act: str) -> Step:
+def _follow_up(rng: Chance, intent: str, amount: int, act: str) -> Step:
     payload: dict[str, Any] = {}
     if act.endswith("_part"):
         payload["amount"] = rng.randint(1, amount)

@@ -6,8 +6,8 @@ Out:     `play`: all turns of one visit. `HonestSystem`: a network that loses th
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from random import Random
 
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Outcome, Persona, Resend, Turn
 
 CREATED, DECLINED, CONFLICT, OTHER_REQUEST = (Outcome("ok", status) for status in (201, 402, 409, 422))
@@ -36,7 +36,7 @@ Network = Callable[[int, Click], Outcome]
 
 def play(persona: Persona, seed: int, network: Network) -> list[Turn]:
     """All turns of one visit; `network` answers the n-th click (from 1)."""
-    script = persona.visit(Random(seed))
+    script = persona.visit(Chance(f"{seed}"))
     turns: list[Turn] = []
     clicks = 0
     try:
@@ -64,7 +64,7 @@ def keys_of(turns: list[Turn]) -> set[str | None]:
 class HonestSystem:
     """Each key is executed once, another amount under it is refused; a third of requests and answers are lost."""
 
-    rng: Random
+    rng: Chance
     charged: dict[str, int] = field(default_factory=dict)  # by key: what had been added to the amount
     shown: bool = False
 

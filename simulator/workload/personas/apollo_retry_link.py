@@ -14,8 +14,7 @@
 - `fetch` has no time-out.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Outcome
 from simulator.workload.personas.library import Library, but_mints
 
@@ -32,5 +31,5 @@ class ApolloRetryLink(Library):
             self.name, self.help, self.expects = but_mints(self.name, "a link behind it")
         self.key_kept = key_kept
 
-    def wait_ms(self, rng: Random, retry: int, outcome: Outcome) -> float:
+    def wait_ms(self, rng: Chance, retry: int, outcome: Outcome) -> float:
         return rng.random() * INITIAL_MS * 2.0**retry

@@ -6,8 +6,8 @@ Half a second to four seconds go by until it is started again, so that a run of 
 """
 
 from itertools import repeat
-from random import Random
 
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, insist, new_key
 
 
@@ -20,7 +20,7 @@ class AppKilled(Persona):
         self.expects = Expects.CHARGED_ONCE if key_kept else Expects.OVERCHARGED
         self.key_kept = key_kept
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         key = new_key(rng)
         (outcome,) = yield (Click(key, vanishes_after_ms=rng.uniform(2.0, 60.0)),)
         if outcome.settles:

@@ -18,8 +18,7 @@ at the method, so a POST whose answer was lost is sent again (open issue softoni
 - Axios has no time-out of its own by default.
 """  # noqa: E501 - a row of a table is one line
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Expects, Outcome
 from simulator.workload.personas.library import Library, but_mints
 
@@ -39,7 +38,7 @@ class AxiosRetry(Library):
     def retries_on(self, outcome: Outcome) -> bool:
         return outcome.broken
 
-    def wait_ms(self, rng: Random, retry: int, outcome: Outcome) -> float:
+    def wait_ms(self, rng: Chance, retry: int, outcome: Outcome) -> float:
         return outcome.retry_after_ms or 0.0
 
 
@@ -54,6 +53,6 @@ class AxiosRetryPost(AxiosRetry):
     def retries_on(self, outcome: Outcome) -> bool:
         return outcome.broken or outcome.status == 429 or (outcome.status or 0) >= 500
 
-    def wait_ms(self, rng: Random, retry: int, outcome: Outcome) -> float:
+    def wait_ms(self, rng: Chance, retry: int, outcome: Outcome) -> float:
         delay_ms = max(100.0 * 2.0**retry, outcome.retry_after_ms or 0.0)
         return delay_ms * rng.uniform(1.0, 1.2)

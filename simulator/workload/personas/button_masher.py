@@ -5,8 +5,7 @@ every 120 to 500 ms, eight at most, all under the same key, until the page chang
 answer the customer presses again later.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import TRIES_MAX, Click, Expects, Persona, Visit, insist, minted
 
 
@@ -15,7 +14,7 @@ class ButtonMasher(Persona):
     help = "presses the button every moment until an answer shows, always under the page's one key"
     expects = Expects.CHARGED_ONCE
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         keys = minted(rng, kept=True)
         moment_ms = 0.0
         presses = [Click(next(keys))]

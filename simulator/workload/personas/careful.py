@@ -5,8 +5,7 @@ the key is minted once, before the first attempt, and sent again unchanged after
 answer with Retry-After, with a jittered backoff that doubles. Gives up, not knowing, after eight attempts.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, backoff_ms, new_key
 
 ATTEMPTS_MAX = 8
@@ -18,7 +17,7 @@ class Careful(Persona):
     expects = Expects.CHARGED_ONCE
     weight = 60
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         key = new_key(rng)
         wait_ms = 0.0
         for attempt in range(1, ATTEMPTS_MAX + 1):

@@ -11,8 +11,8 @@ Operations whose request has no amount (a void, the capture of everything) are s
 """
 
 from itertools import repeat
-from random import Random
 
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, insist, new_key
 
 
@@ -25,7 +25,7 @@ class ChangedAmount(Persona):
         self.expects = Expects.CHARGED_ONCE if key_kept else Expects.OVERCHARGED
         self.key_kept = key_kept
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         key = new_key(rng)
         (outcome,) = yield (Click(key, vanishes_after_ms=rng.uniform(5.0, 120.0)),)
         if outcome.settles:

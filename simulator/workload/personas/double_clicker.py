@@ -5,8 +5,7 @@ Copies a checkout page that mints its key when it is rendered and does not disab
 them brought an answer the customer presses once more, as often as the careful one would.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, backoff_ms, new_key
 
 ATTEMPTS_MAX = 8
@@ -18,7 +17,7 @@ class DoubleClicker(Persona):
     expects = Expects.CHARGED_ONCE
     weight = 20
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         key = new_key(rng)
         clicks = rng.choice((2, 2, 2, 3))
         moments_ms = [0.0]

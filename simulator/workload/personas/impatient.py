@@ -5,8 +5,7 @@ again at once, under the same key, while the first request is still being worked
 as others do.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, insist, minted
 
 TIMEOUTS_MS = (30.0, 80.0, 250.0)
@@ -17,7 +16,7 @@ class Impatient(Persona):
     help = "hangs up after a fraction of a second and asks again at once under the same key"
     expects = Expects.CHARGED_ONCE
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         keys = minted(rng, kept=True)
         for _ in range(rng.randint(2, 5)):
             (outcome,) = yield (Click(next(keys), patience_ms=rng.choice(TIMEOUTS_MS)),)

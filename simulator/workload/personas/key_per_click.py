@@ -4,8 +4,7 @@ Copies a checkout whose handler calls `crypto.randomUUID()` and does not disable
 to 300 ms apart, side by side, each under a key of its own. Every key is honoured, and the customer is charged for each.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, insist, minted
 
 
@@ -14,7 +13,7 @@ class KeyPerClick(Persona):
     help = "a bug: double clicks, and each click mints a key of its own"
     expects = Expects.OVERCHARGED
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         keys = minted(rng, kept=False)
         clicks = rng.choice((2, 2, 2, 3))
         moment_ms = 0.0

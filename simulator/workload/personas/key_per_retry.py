@@ -5,8 +5,7 @@ Otherwise as careful as can be: it backs off, and asks until an answer comes. No
 lost.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, insist, minted
 
 
@@ -15,5 +14,5 @@ class KeyPerRetry(Persona):
     help = "a bug: backs off and retries, and each retry mints a key of its own"
     expects = Expects.OVERCHARGED
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         yield from insist(rng, minted(rng, kept=False), Click(""))

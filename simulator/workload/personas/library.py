@@ -8,8 +8,7 @@ A library gives up; the customer behind it goes home with what it said. So these
 each shows what its library does, no more.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Outcome, Persona, Resend, Visit, minted
 
 # Who has no time-out waits for minutes. The gateway says 504 after 20 s, so more than this changes nothing.
@@ -26,11 +25,11 @@ class Library(Persona):
     def retries_on(self, outcome: Outcome) -> bool:
         return not succeeded(outcome)
 
-    def wait_ms(self, rng: Random, retry: int, outcome: Outcome) -> float:
+    def wait_ms(self, rng: Chance, retry: int, outcome: Outcome) -> float:
         """Before retry number `retry` (1, 2, …)."""
         return 0.0
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         keys = minted(rng, kept=self.key_kept)
         delay_ms = 0.0
         for retry in range(1, self.retries + 2):
@@ -41,7 +40,7 @@ class Library(Persona):
             delay_ms = self.wait_ms(rng, retry, outcome)
         yield from self.afterwards(rng, next(keys), outcome)
 
-    def afterwards(self, rng: Random, key: str, last: Outcome) -> Visit:
+    def afterwards(self, rng: Chance, key: str, last: Outcome) -> Visit:
         """What the library does once it has succeeded or given up: nothing."""
         yield from ()
 

@@ -5,8 +5,7 @@ browser's session storage, as the repaired checkout of akash-network/console#344
 is back the same key goes out again; one in three such customers loses the connection a second time.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, backoff_ms, new_key
 
 ATTEMPTS_MAX = 8
@@ -18,7 +17,7 @@ class LostConnection(Persona):
     expects = Expects.CHARGED_ONCE
     weight = 20
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         key = new_key(rng)
         losses = rng.choice((1, 1, 2))
         wait_ms = 0.0

@@ -5,8 +5,7 @@ first request may have arrived, and may still be worked on. One in three phones 
 connection too.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, insist, minted
 
 
@@ -15,7 +14,7 @@ class NetworkSwitcher(Persona):
     help = "changes from Wi-Fi to 4G while it pays, and asks again at once on the new network"
     expects = Expects.CHARGED_ONCE
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         keys = minted(rng, kept=True)
         delay_ms = 0.0
         for _ in range(rng.choice((1, 1, 2))):

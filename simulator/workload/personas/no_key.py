@@ -10,8 +10,8 @@ attempt that arrives is another payment, and no server can know better.
 """
 
 from itertools import repeat
-from random import Random
 
+from simulator.seeded import Chance
 from simulator.workload.behaviour import TRIES_MAX, Click, Expects, Persona, Visit, insist
 
 
@@ -20,7 +20,7 @@ class NoKey(Persona):
     help = "no key: presses two or three times, and again whenever no answer came"
     expects = Expects.UNPROTECTED
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         moments_ms = [0.0]
         for _ in range(rng.choice((1, 1, 1, 2))):
             moments_ms.append(moments_ms[-1] + rng.uniform(40.0, 300.0))
@@ -36,7 +36,7 @@ class NoKeyDisabledButton(Persona):
     help = "no key: the button is disabled while a request runs, and pressed again when it failed"
     expects = Expects.UNPROTECTED
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         delay_ms = 0.0
         for _ in range(TRIES_MAX):
             (outcome,) = yield (Click(None, delay_ms=delay_ms),)
@@ -50,5 +50,5 @@ class NoKeyBackoff(Persona):
     help = "no key: a library retries, and waits longer each time"
     expects = Expects.UNPROTECTED
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         yield from insist(rng, repeat(None), Click(None))

@@ -10,8 +10,7 @@ sends is a new one each time: a client's bug. "Much later" is 3 to 9 seconds her
 the key helps only as long as the system remembers it (`key_ttl`).
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, insist, minted
 
 
@@ -24,7 +23,7 @@ class OfflineResumer(Persona):
         self.expects = Expects.CHARGED_ONCE if key_kept else Expects.OVERCHARGED
         self.key_kept = key_kept
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         keys = minted(rng, kept=self.key_kept)
         if rng.random() < 0.5:
             (outcome,) = yield (Click(next(keys), vanishes_after_ms=rng.uniform(2.0, 60.0)),)

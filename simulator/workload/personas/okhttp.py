@@ -14,8 +14,7 @@ A body that is one-shot is never sent again (`157-164`). The key is in the reque
 where "retrying is destructive" (`OkHttpClient.kt:745-746`).
 """  # noqa: E501 - a row of a table is one line
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Outcome, Resend
 from simulator.workload.personas.library import Library
 
@@ -38,5 +37,5 @@ class OkHttp(Library):
             return self.resend is Resend.CLIENT and not outcome.retry_after_ms
         return outcome.status == 503 and outcome.retry_after_ms == 0.0
 
-    def wait_ms(self, rng: Random, retry: int, outcome: Outcome) -> float:
+    def wait_ms(self, rng: Chance, retry: int, outcome: Outcome) -> float:
         return 0.0

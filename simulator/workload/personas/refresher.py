@@ -12,8 +12,7 @@ a key that outlives the page.
 Real incident and its repair (a key in session storage, kept over unknown outcomes): akash-network/console#3449.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Visit, insist, minted
 
 
@@ -29,7 +28,7 @@ class RefresherCancelled(_Refresher):
     def __init__(self, *, key_kept: bool) -> None:
         super().__init__("refresher_cancelled", "reloads: the request is cancelled, the form anew", key_kept=key_kept)
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         keys = minted(rng, kept=self.key_kept)
         delay_ms = 0.0
         for _ in range(rng.choice((1, 1, 2))):
@@ -45,7 +44,7 @@ class RefresherRendered(_Refresher):
     def __init__(self, *, key_kept: bool) -> None:
         super().__init__("refresher_rendered", "the page re-renders while its request goes on", key_kept=key_kept)
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         keys = minted(rng, kept=self.key_kept)
         first = Click(next(keys))
         again = Click(next(keys), delay_ms=rng.uniform(10.0, 120.0), if_unanswered=True)
@@ -61,7 +60,7 @@ class RefresherResent(_Refresher):
             "refresher_resent", "the browser posts the form again, also after an answer", key_kept=key_kept
         )
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         keys = minted(rng, kept=self.key_kept)
         (outcome,) = yield (Click(next(keys), patience_ms=rng.choice((300.0, 800.0, 2_000.0))),)
         for _ in range(rng.choice((1, 1, 2))):

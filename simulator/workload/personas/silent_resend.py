@@ -15,8 +15,7 @@ began. The proxy is an nginx with `non_idempotent`: it resends once, to another 
 connection was new. Its `timeout` (60 s by default) is longer than anybody here waits. The page itself keeps its key.
 """  # noqa: E501 - a row of a table is one line
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Persona, Resend, Visit, insist, minted
 
 
@@ -28,5 +27,5 @@ class SilentResend(Persona):
         self.help = f"{'its browser' if by is Resend.CLIENT else 'a proxy'} sends the same bytes again by itself"
         self.by = by
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         yield from insist(rng, minted(rng, kept=True), Click("", resend=self.by))

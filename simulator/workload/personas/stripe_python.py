@@ -15,8 +15,7 @@
 - Time-out: 80 s (`_http_client.py:512`); nobody waits that long for this gateway.
 """
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Outcome
 from simulator.workload.personas.library import Library
 
@@ -31,6 +30,6 @@ class StripePython(Library):
     def retries_on(self, outcome: Outcome) -> bool:
         return outcome.status is None or outcome.status == 409 or outcome.status >= 500
 
-    def wait_ms(self, rng: Random, retry: int, outcome: Outcome) -> float:
+    def wait_ms(self, rng: Chance, retry: int, outcome: Outcome) -> float:
         ceiling_ms: float = min(FIRST_MS * 2.0 ** (retry - 1), MOST_MS)
         return max(FIRST_MS, ceiling_ms * rng.uniform(0.5, 1.0))

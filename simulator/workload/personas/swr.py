@@ -10,8 +10,7 @@ each try: a key that is part of SWR's own key stays, a key minted inside the fet
 retries, when the run is over anyway; SWR itself would not.
 """  # noqa: E501 - a row of a table is one line
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Outcome, Visit
 from simulator.workload.personas.library import Library, but_mints, succeeded
 
@@ -35,9 +34,9 @@ class Swr(Library):
             self.name, self.help, self.expects = but_mints(self.name, "the fetcher")
         self.key_kept = key_kept
 
-    def wait_ms(self, rng: Random, retry: int, outcome: Outcome) -> float:
+    def wait_ms(self, rng: Chance, retry: int, outcome: Outcome) -> float:
         return int(rng.uniform(0.5, 1.5) * (1 << min(retry, 8))) * INTERVAL_MS
 
-    def afterwards(self, rng: Random, key: str, last: Outcome) -> Visit:
+    def afterwards(self, rng: Chance, key: str, last: Outcome) -> Visit:
         if succeeded(last) and rng.random() < 0.5:
             yield (Click(key, delay_ms=rng.uniform(INTERVAL_MS, 9_000.0), patience_ms=self.timeout_ms),)

@@ -12,8 +12,7 @@ variables (`mutation.ts:193`) or the same query key: a key that is among those s
 does not. `fetch` has no time-out. Mutations that are paused offline are `offline_resumer`.
 """  # noqa: E501 - a row of a table is one line
 
-from random import Random
-
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Outcome, Visit
 from simulator.workload.personas.library import Library, but_mints, succeeded
 
@@ -35,7 +34,7 @@ class TanStackMutationRetry(Library):
             self.name, self.help, self.expects = but_mints(self.name, "mutationFn")
         self.key_kept = key_kept
 
-    def wait_ms(self, rng: Random, retry: int, outcome: Outcome) -> float:
+    def wait_ms(self, rng: Chance, retry: int, outcome: Outcome) -> float:
         return min(FIRST_MS * 2.0 ** (retry - 1), MOST_MS)
 
 
@@ -50,6 +49,6 @@ class TanStackQuery(TanStackMutationRetry):
             self.name, self.help, self.expects = but_mints(self.name, "queryFn")
         self.key_kept = key_kept
 
-    def afterwards(self, rng: Random, key: str, last: Outcome) -> Visit:
+    def afterwards(self, rng: Chance, key: str, last: Outcome) -> Visit:
         if succeeded(last) and rng.random() < 0.5:
             yield (Click(key, delay_ms=rng.uniform(200.0, 2_000.0), patience_ms=self.timeout_ms),)

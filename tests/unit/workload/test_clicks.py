@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from random import Random
 from typing import Any
 
 import orjson
 import pytest
 
 from simulator.history import KINDS
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Outcome, Persona, Resend, Visit
 from simulator.workload.kafka_errand import Errand
 from simulator.workload.load import Door, Load
@@ -33,7 +33,7 @@ class Scripted(Persona):
         self.turns = turns
         self.outcomes: list[Outcome] = []
 
-    def visit(self, rng: Random) -> Visit:
+    def visit(self, rng: Chance) -> Visit:
         for turn in self.turns:
             self.outcomes += yield turn
 

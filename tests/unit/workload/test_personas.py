@@ -1,9 +1,8 @@
 """What holds for every kind of customer, and the three of the default mix; the others are in `personas`."""
 
-from random import Random
-
 import pytest
 
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Expects, Outcome, Persona, backoff_ms, new_key
 from simulator.workload.personas import BY_NAME, PERSONAS
 from simulator.workload.personas.careful import Careful
@@ -57,7 +56,7 @@ def test_who_can_be_overcharged_by_a_system_that_honours_every_key(persona: Pers
     """Only the kinds that are a client's bug are ever charged twice, and each of them is."""
     charges = []
     for seed in range(200):
-        system = HonestSystem(Random(seed))
+        system = HonestSystem(Chance(f"{seed}"))
         turns = play(persona, seed, system)
         charges.append(len(system.charged))
         assert persona.is_bug or len(keys_of(turns)) == 1
@@ -128,10 +127,10 @@ def test_the_lost_connection_comes_back_and_stays() -> None:
 
 def test_keys_are_uuids_from_the_seed() -> None:
     """A key is a version 4 UUID, and the same seed mints the same."""
-    assert new_key(Random(1)) == new_key(Random(1)) != new_key(Random(2))
-    assert new_key(Random(1))[14] == "4"
+    assert new_key(Chance("1")) == new_key(Chance("1")) != new_key(Chance("2"))
+    assert new_key(Chance("1"))[14] == "4"
 
 
 def test_backoff_doubles_up_to_its_cap() -> None:
     """However often it is tried, the wait stays below the cap and above half of it."""
-    assert all(1_000.0 <= backoff_ms(Random(n), attempt=9) <= 2_000.0 for n in range(50))
+    assert all(1_000.0 <= backoff_ms(Chance(f"{n}"), attempt=9) <= 2_000.0 for n in range(50))

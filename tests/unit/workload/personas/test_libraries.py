@@ -3,10 +3,9 @@
 A row says how many requests go out when that outcome comes every time; the waits are checked apart.
 """
 
-from random import Random
-
 import pytest
 
+from simulator.seeded import Chance
 from simulator.workload.behaviour import Outcome, Persona, Resend
 from simulator.workload.personas import BY_NAME
 from simulator.workload.personas.library import NO_TIMEOUT_MS
@@ -149,5 +148,5 @@ def test_okhttp_repeats_what_the_server_asks_for(
 def test_axios_retry_waits_as_long_as_it_is_told() -> None:
     """Its default delay is none, or what Retry-After says."""
     axios_retry = BY_NAME["axios_retry"]
-    assert axios_retry.wait_ms(Random(1), 1, DIED) == 0.0  # type: ignore[attr-defined]
-    assert axios_retry.wait_ms(Random(1), 1, TOO_MANY) == 1_000.0  # type: ignore[attr-defined]
+    assert axios_retry.wait_ms(Chance("1"), 1, DIED) == 0.0  # type: ignore[attr-defined]
+    assert axios_retry.wait_ms(Chance("1"), 1, TOO_MANY) == 1_000.0  # type: ignore[attr-defined]
