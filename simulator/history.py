@@ -46,10 +46,11 @@ class HistoryWriter:
         assert line["kind"] in KINDS, f"{line['kind']!r} is no kind of history line"
         self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
-    def write_all(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Many lines in one piece: as `write` for each, at a third of the cost."""
-        assert all(line["kind"] in KINDS for line in lines), "a line's kind is no kind of history line"
-        rest = memoryview(b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines))
+    def write_all(self, lines: Sequence[str]) -> None:
+        """Many lines in one piece, each JSON already and with its end of line: as `write` for each, for little more
+        than the system call.
+        """
+        rest = memoryview("".join(lines).encode())
         while rest:
             rest = rest[self._file.write(rest) :]
 

@@ -9,18 +9,19 @@ Source:  RFC 9562, section 5.7; CONTRACT: one for each attempt. Chance is the op
 import os
 from random import Random
 
-_VERSION_7 = 0x7 << 76
-_VARIANT = 0b10 << 62
-_RANDOM_A = 0xFFF << 64
-_RANDOM_B = (1 << 62) - 1
+_BITS = 76  # 12 of chance, 2 of the variant, 62 of chance: the last 19 of the 32 digits
+_VARIANT, _VARIANT_MASK = 0b10 << 62, ~(0b11 << 62)
 
 
 class CommandIds:
     def __init__(self) -> None:
         self._chance = Random(os.urandom(32))  # noqa: S311 - a name, not a secret
+        self._at = -1
+        self._head = ""
 
     def mint(self, now_ms: int) -> str:
-        chance = self._chance.getrandbits(80)
-        value = (now_ms & 0xFFFFFFFFFFFF) << 80 | _VERSION_7 | (chance & _RANDOM_A) | _VARIANT | (chance & _RANDOM_B)
-        text = f"{value:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        if now_ms != self._at:
+            digits = f"{now_ms & 0xFFFFFFFFFFFF:012x}"
+            self._at, self._head = now_ms, f"{digits[:8]}-{digits[8:]}-7"
+        text = f"{self._chance.getrandbits(_BITS) & _VARIANT_MASK | _VARIANT:019x}"
+        return f"{self._head}{text[:3]}-{text[3:7]}-{text[7:]}"

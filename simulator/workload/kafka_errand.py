@@ -1,14 +1,15 @@
 """One customer trying to get one step done by commands on the log: the persona's script, turn by turn.
 
 In:      outcomes of attempts, in whatever order they come.
-Out:     the next turn of clicks; the lines that the history gets.
+Out:     the next turn of clicks; the commands, and the lines that the history gets, as JSON text.
 Units:   seconds of the monotonic clock; history instants in Unix milliseconds.
 Errors:  none. It reads no clock and sends nothing: `kafka_load` does.
+
+What is said in several places (the payload, the names) is encoded once, and put together as text: a dictionary and an
+encoder for each line would cost twice as much.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 
@@ -17,67 +18,99 @@ from simulator.workload.kafka_door import Letter
 from simulator.workload.personas import BY_NAME
 from simulator.workload.plan import Purchase, customer_rng
 
+_MISSING = Outcome("none")
 
-@dataclass(eq=False, slots=True)
-class Attempt:
+
+def json_of(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+class End(NamedTuple):
+    """What became of an attempt, in the words of the history: `reason` for all but an answer."""
+
+    kind: str
+    status: int | None = None
+    replayed: bool = False
+    body: str = ""
+    reason: str = ""
+
+
+class Attempt(Letter):
     """One command: `place` is its click's among those of the turn, `abandons` that the customer leaves by plan."""
 
-    errand: "Errand"
-    number: int
-    place: int
-    letter: Letter
-    due: float
-    abandons: bool = False
+    __slots__ = ("abandons", "due", "errand", "number", "place")
+
+    def __init__(self, errand: "Errand", number: int, place: int, due: float, command: tuple[bytes, bytes]) -> None:
+        super().__init__(command[0], errand.merchant.key, command[1])
+        self.errand = errand
+        self.number = number
+        self.place = place
+        self.due = due
+        self.abandons = False
+
+
+class Merchant(NamedTuple):
+    """Who is paid, in the three forms that a command needs."""
+
+    key: bytes
+    text: str  # JSON
+    partition: int
 
 
 class Errand:
     __slots__ = (
-        "_asked", "_attempts", "_outcomes", "_script", "answer", "charge_id", "number", "open", "over", "payload",
-        "purchase", "since", "step", "turn_at",
+        "_asked", "_attempts", "_intent", "_missing", "_outcomes", "_script", "answer", "charge_id", "merchant",
+        "number", "over", "payload", "purchase", "since", "step", "turn_at",
     )  # fmt: skip
 
-    def __init__(self, purchase: Purchase, number: int, charge_id: str | None, seed: int, since: float) -> None:
+    def __init__(
+        self, purchase: Purchase, merchant: Merchant, number: int, charge_id: str | None, seed: int, since: float
+    ) -> None:
         self.purchase = purchase
+        self.merchant = merchant
         self.number = number
-        self.step = purchase.steps[number]
-        self._asked = self.step.payload if charge_id is None else {**self.step.payload, "charge_id": charge_id}
+        self.step = step = purchase.step(number)
+        self._asked = step.payload if charge_id is None else {**step.payload, "charge_id": charge_id}
+        self._intent = json_of(step.intent)
         self.charge_id = charge_id
-        self.payload = orjson.Fragment(orjson.dumps(self._asked))  # encoded once; three lines and commands carry it
+        self.payload = json_of(self._asked)
         self.since = since
         self.turn_at = since
         self.answer: tuple[int, str] | None = None  # the first that settled it
         self.over = False
-        self._script = BY_NAME[purchase.persona].visit(customer_rng(seed, self.step.intent))
+        self._script = BY_NAME[purchase.persona].visit(customer_rng(seed, step.intent))
         self._attempts = 0
-        self._outcomes: list[Outcome | None] = []
+        self._outcomes: list[Outcome] = []
+        self._missing = 0
 
-    def asking(self, click: Click) -> orjson.Fragment:
-        """What this click asks for: the amount may have changed."""
-        return orjson.Fragment(orjson.dumps(click.changed(self._asked))) if click.add_amount else self.payload
+    def asking(self, click: Click) -> str:
+        """What this click asks for, as JSON: the amount may have changed."""
+        return json_of(click.changed(self._asked)) if click.add_amount else self.payload
 
     def begin(self) -> Turn:
         return self._turn(next(self._script))
 
-    def attempt(self, place: int, letter: Letter, due: float) -> Attempt:
+    def attempt(self, place: int, due: float, command_id: bytes, value: bytes) -> Attempt:
         """The click at this place of the turn is made."""
         self._attempts += 1
-        return Attempt(self, self._attempts, place, letter, due)
+        return Attempt(self, self._attempts, place, due, (command_id, value))
 
     def heard(self, place: int, outcome: Outcome, now: float) -> Turn | None:
-        """What became of one click; the next turn when it was the last that was missing, if there is one."""
+        """What became of one click, told once; the next turn when it was the last that was missing, if there is one."""
         self._outcomes[place] = outcome
-        outcomes = [known for known in self._outcomes if known is not None]
-        if len(outcomes) < len(self._outcomes):
+        self._missing -= 1
+        if self._missing:
             return None
         self.turn_at = now
         try:
-            return self._turn(self._script.send(tuple(outcomes)))
+            return self._turn(self._script.send(tuple(self._outcomes)))
         except StopIteration:
             self.over = True
             return None
 
     def _turn(self, turn: Turn) -> Turn:
-        self._outcomes = [None] * len(turn)
+        self._missing = len(turn)
+        self._outcomes = [_MISSING] * self._missing
         return turn
 
     def charge_id_after(self) -> str | None:
@@ -92,33 +125,33 @@ class Errand:
             return None
         return charge_id if isinstance(charge_id, str) else None
 
-    # -- lines of the history ------------------------------------------------------------------------------
+    # -- what is said -----------------------------------------------------------------------------------------
 
-    def meant(self, at: int, planned_at: int) -> Mapping[str, Any]:
-        return {
-            "kind": "intent",
-            "intent": self.step.intent,
-            "at": at,
-            "planned_at": planned_at,
-            "merchant_id": self.purchase.merchant_id,
-            "operation": self.step.operation,
-            "payload": self.payload,
-            "persona": self.purchase.persona,
-        }
+    def command(self, command_id: str, key: str, payload: str, at: int, deadline_at: int) -> bytes:
+        """CONTRACT's command; `key` and `payload` are JSON."""
+        return (
+            f'{{"command_id":"{command_id}","type":"{self.step.operation}","merchant_id":{self.merchant.text},'
+            f'"idempotency_key":{key},"issued_at":{at},"deadline_at":{deadline_at},"payload":{payload}}}'
+        ).encode()
 
-    def invoked(self, attempt: Attempt, key: str | None, payload: orjson.Fragment, at: int) -> Mapping[str, Any]:
-        return {
-            "kind": "invoke",
-            "intent": self.step.intent,
-            "attempt": attempt.number,
-            "at": at,
-            "merchant_id": self.purchase.merchant_id,
-            "idempotency_key": key,
-            "operation": self.step.operation,
-            "payload": payload,
-            "gateway": None,
-            "command_id": attempt.letter.command_id.decode(),
-        }
+    def meant(self, at: int, planned_at: int) -> str:
+        return (
+            f'{{"kind":"intent","intent":{self._intent},"at":{at},"planned_at":{planned_at},'
+            f'"merchant_id":{self.merchant.text},"operation":"{self.step.operation}","payload":{self.payload},'
+            f'"persona":"{self.purchase.persona}"}}\n'
+        )
 
-    def ended(self, attempt: Attempt, end: Mapping[str, Any], at: int) -> Mapping[str, Any]:
-        return {"kind": end["kind"], "intent": self.step.intent, "attempt": attempt.number, "at": at, **end}
+    def invoked(self, attempt: Attempt, command_id: str, key: str, payload: str, at: int) -> str:
+        return (
+            f'{{"kind":"invoke","intent":{self._intent},"attempt":{attempt.number},"at":{at},'
+            f'"merchant_id":{self.merchant.text},"idempotency_key":{key},"operation":"{self.step.operation}",'
+            f'"payload":{payload},"gateway":null,"command_id":"{command_id}"}}\n'
+        )
+
+    def ended(self, attempt: Attempt, end: End, at: int) -> str:
+        head = f'{{"kind":"{end.kind}","intent":{self._intent},"attempt":{attempt.number},"at":{at},'
+        if end.kind == "ok":
+            replayed = "true" if end.replayed else "false"
+            return f'{head}"status":{end.status},"replayed":{replayed},"body":{json_of(end.body)}}}\n'
+        status = '"status":null,' if end.kind == "fail" else ""
+        return f'{head}{status}"reason":{json_of(end.reason)}}}\n'

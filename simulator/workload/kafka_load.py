@@ -15,10 +15,10 @@ import asyncio
 import heapq
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import count, islice
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from aiokafka import ConsumerRecord
@@ -27,7 +27,7 @@ from events.partitioner import partition_of
 from simulator.workload.behaviour import Click, Outcome
 from simulator.workload.command_ids import CommandIds
 from simulator.workload.kafka_door import KafkaDoor, Letter
-from simulator.workload.kafka_errand import Attempt, Errand
+from simulator.workload.kafka_errand import Attempt, End, Errand, Merchant, json_of
 from simulator.workload.load import now_ms
 from simulator.workload.outcomes import outcome_of
 from simulator.workload.plan import Purchase
@@ -40,7 +40,7 @@ AHEAD_AT_ONCE: Final = 100
 TICK_S: Final = 0.001
 DEADLINE_MS: Final = 80_000  # a gateway's: the answer timeout of 20 s, and a minute
 
-RecordAll = Callable[[Sequence[Mapping[str, Any]]], None]
+RecordAll = Callable[[Sequence[str]], None]  # lines of JSON
 
 
 class KafkaLoad:
@@ -52,14 +52,14 @@ class KafkaLoad:
         self._door = door
         self._record_all = record_all
         self._ids = CommandIds()
-        self._lines: list[Mapping[str, Any]] = []
-        self._outgoing: list[tuple[int, Letter]] = []
+        self._lines: list[str] = []
+        self._outgoing: list[Attempt] = []
         self._waiting: dict[bytes, Attempt] = {}  # by command id
         self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._patience: defaultdict[float, deque[tuple[float, Attempt]]] = defaultdict(deque)  # each in its order
+        self._patience: defaultdict[float, deque[tuple[float, bytes]]] = defaultdict(deque)  # each in its order
         self._numbers = count()
         self._present = 0
-        self._partitions: dict[str, int] = {}
+        self._merchants: dict[str, Merchant] = {}
 
     async def run(self, purchases: Iterable[Purchase], grace_s: float, began: float | None = None) -> None:
         """Returns when every customer has gone; who is still there `grace_s` after the last is sent away."""
@@ -98,7 +98,7 @@ class KafkaLoad:
             heapq.heappop(self._due)[2]()
         for patience_ms, waiting in self._patience.items():
             while waiting and waiting[0][0] <= now:
-                self._out_of_patience(waiting.popleft()[1], patience_ms)
+                self._out_of_patience(waiting.popleft()[1], patience_ms)  # long answered, most of them
         self._flush()
         if self._door.failed is not None:
             raise self._door.failed
@@ -116,8 +116,8 @@ class KafkaLoad:
             self._record_all(lines)
         if self._outgoing:
             outgoing, self._outgoing = self._outgoing, []
-            for where, letter in outgoing:
-                self._door.send(where, letter)
+            for attempt in outgoing:
+                self._door.send(attempt.errand.merchant.partition, attempt)
 
     # -- customers -----------------------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class KafkaLoad:
 
     def _begin(self, purchase: Purchase, number: int, charge_id: str | None, since: float) -> None:
         """One step of a purchase; what it comes to is heard in `done`."""
-        errand = Errand(purchase, number, charge_id, self._seed, since)
+        errand = Errand(purchase, self._merchant(purchase.merchant_id), number, charge_id, self._seed, since)
         self.tally.intents += 1
         planned_at = now_ms() - round((time.monotonic() - errand.since) * 1_000.0)
         self._lines.append(errand.meant(now_ms(), planned_at))
@@ -151,49 +151,41 @@ class KafkaLoad:
         if click.if_unanswered and errand.answer is not None:
             self._go_on(errand, place, Outcome("none"), now)
             return
-        payload = errand.asking(click)
+        payload, key = errand.asking(click), json_of(click.key)
         command_id = self._ids.mint(at)
-        value = {
-            "command_id": command_id,
-            "type": errand.step.operation,
-            "merchant_id": errand.purchase.merchant_id,
-            "idempotency_key": click.key,
-            "issued_at": at,
-            "deadline_at": at + DEADLINE_MS,
-            "payload": payload,
-        }
-        letter = Letter(command_id.encode(), errand.purchase.merchant_id.encode(), orjson.dumps(value))
-        attempt = errand.attempt(place, letter, due)
+        value = errand.command(command_id, key, payload, at, at + DEADLINE_MS)
+        attempt = errand.attempt(place, due, command_id.encode(), value)
         self.tally.attempts += 1
-        self._lines.append(errand.invoked(attempt, click.key, payload, at))
-        self._waiting[letter.command_id] = attempt
-        self._outgoing.append((self._partition(errand.purchase.merchant_id), letter))
+        self._lines.append(errand.invoked(attempt, command_id, key, payload, at))
+        self._waiting[attempt.command_id] = attempt
+        self._outgoing.append(attempt)
         leaves_ms = click.vanishes_after_ms
         if leaves_ms is not None and leaves_ms < click.patience_ms:
             attempt.abandons = True
-            self.at(now + leaves_ms / 1_000.0, partial(self._out_of_patience, attempt, leaves_ms))
+            self.at(now + leaves_ms / 1_000.0, partial(self._out_of_patience, attempt.command_id, leaves_ms))
         else:
-            self._patience[click.patience_ms].append((now + click.patience_ms / 1_000.0, attempt))
+            self._patience[click.patience_ms].append((now + click.patience_ms / 1_000.0, attempt.command_id))
 
-    def _partition(self, merchant_id: str) -> int:
-        where = self._partitions.get(merchant_id)
-        if where is None:
-            where = self._partitions[merchant_id] = partition_of(merchant_id.encode(), self._door.partitions)
-        return where
+    def _merchant(self, merchant_id: str) -> Merchant:
+        merchant = self._merchants.get(merchant_id)
+        if merchant is None:
+            key = merchant_id.encode()
+            merchant = Merchant(key, json_of(merchant_id), partition_of(key, self._door.partitions))
+            self._merchants[merchant_id] = merchant
+        return merchant
 
-    def _out_of_patience(self, attempt: Attempt, waited_ms: float) -> None:
-        if self._waiting.pop(attempt.letter.command_id, None) is None:
+    def _out_of_patience(self, command_id: bytes, waited_ms: float) -> None:
+        attempt = self._waiting.pop(command_id, None)
+        if attempt is None:
             return
         if attempt.abandons:
             # The request has left the customer, as it has when a connection over HTTP is lost: it goes on alone.
-            self._end(attempt, {"kind": "info", "reason": "the customer's connection was lost"})
-        elif attempt.letter.sent_at is None:
-            attempt.letter.recalled = True
-            self._end(
-                attempt, {"kind": "fail", "status": None, "reason": "the log took no command meanwhile"}, timed_out=True
-            )
+            self._end(attempt, End("info", reason="the customer's connection was lost"))
+        elif attempt.sent_at is None:
+            attempt.recalled = True
+            self._end(attempt, End("fail", reason="the log took no command meanwhile"), timed_out=True)
         else:
-            self._end(attempt, {"kind": "info", "reason": f"no reply within {waited_ms:.0f} ms"}, timed_out=True)
+            self._end(attempt, End("info", reason=f"no reply within {waited_ms:.0f} ms"), timed_out=True)
 
     # -- what the door tells -------------------------------------------------------------------------------
 
@@ -209,25 +201,24 @@ class KafkaLoad:
         for letter in letters:
             attempt = self._waiting.pop(letter.command_id, None)
             if attempt is not None:
-                self._end(attempt, {"kind": "info", "reason": reason})
+                self._end(attempt, End("info", reason=reason))
         self._flush()
 
-    def _end(self, attempt: Attempt, end: dict[str, Any], *, timed_out: bool = False) -> None:
+    def _end(self, attempt: Attempt, end: End, *, timed_out: bool = False) -> None:
         """An attempt is over; when it was the last of its turn the customer goes on."""
-        now, errand = time.monotonic(), attempt.errand
+        now, errand, tally = time.monotonic(), attempt.errand, self.tally
+        kind, status, replayed = end.kind, end.status, end.replayed
         self._lines.append(errand.ended(attempt, end, now_ms()))
-        self.tally.outcomes[end["kind"]] += 1
-        status = end.get("status")
+        tally.outcomes[kind] += 1
         if status is not None:
-            self.tally.statuses[status] += 1
-        replayed = bool(end.get("replayed"))
-        self.tally.replays += replayed
-        name = outcome_of(end["kind"], status, replayed=replayed, abandoned=attempt.abandons)
-        self.tally.attempt(now, name, attempt.due, attempt.letter.sent_at)
-        outcome = Outcome(end["kind"], status, timed_out=timed_out)
-        if outcome.settles and errand.answer is None:
-            errand.answer = (int(end["status"]), str(end["body"]))
-            self.tally.settle(now, errand.since)
+            tally.statuses[status] += 1
+        tally.replays += replayed
+        name = outcome_of(kind, status, replayed=replayed, abandoned=attempt.abandons)
+        tally.attempt(now, name, attempt.due, attempt.sent_at)
+        outcome = Outcome(kind, status, None, timed_out)
+        if status is not None and errand.answer is None and outcome.settles:
+            errand.answer = (status, end.body)
+            tally.settle(now, errand.since)
         self._go_on(errand, attempt.place, outcome, now)
 
     def _go_on(self, errand: Errand, place: int, outcome: Outcome, now: float) -> None:
@@ -241,27 +232,30 @@ class KafkaLoad:
         """The step after this one, once its pause is over; a customer who was declined goes home."""
         number = errand.number + 1
         charge_id = errand.charge_id_after()
-        if charge_id is None or number >= len(errand.purchase.steps):
+        if charge_id is None or number > len(errand.purchase.afterwards):
             self._present -= 1
             return
-        since = now + errand.purchase.steps[number].pause_ms / 1_000.0
+        since = now + errand.purchase.step(number).pause_ms / 1_000.0
         self.at(since, partial(self._begin, errand.purchase, number, charge_id, since))
 
     def _send_away(self) -> None:
         for attempt in self._waiting.values():
-            attempt.letter.recalled = True
-            self._lines.append(attempt.errand.ended(attempt, {"kind": "info", "reason": "the run ended"}, now_ms()))
+            attempt.recalled = True
+            self._lines.append(attempt.errand.ended(attempt, End("info", reason="the run ended"), now_ms()))
         self._waiting.clear()
         self._flush()
 
 
-def _heard(value: bytes | None) -> dict[str, Any]:
+def _heard(value: bytes | None) -> End:
     """How a reply is told; the processor may be anybody's, and may say anything."""
     try:
         reply = orjson.loads(value or b"")
         status, replayed, body = reply["status"], reply["replayed"], reply["body"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return {"kind": "info", "reason": "the reply could not be read"}
+        return _UNREADABLE
     if type(status) is not int or not isinstance(body, str):
-        return {"kind": "info", "reason": "the reply could not be read"}
-    return {"kind": "ok", "status": status, "replayed": replayed is True, "body": body}
+        return _UNREADABLE
+    return End("ok", status, replayed is True, body)
+
+
+_UNREADABLE: Final = End("info", reason="the reply could not be read")

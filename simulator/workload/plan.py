@@ -55,6 +55,10 @@ class Purchase(NamedTuple):
     def steps(self) -> tuple[Step, ...]:
         return (self.charge, *self.afterwards)
 
+    def step(self, number: int) -> Step:
+        """The charge is number 0."""
+        return self.afterwards[number - 1] if number else self.charge
+
 
 def plan_purchases(seed: int, load: Load, merchants: Sequence[str], salt: str = "") -> tuple[Purchase, ...]:
     """`salt` goes into the names of the intents, for a log on which an earlier run left its own."""

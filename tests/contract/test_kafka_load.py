@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -16,6 +17,7 @@ from events.topics import topic_name
 from services.kafka.kafka_log import KafkaLog
 from simulator.audit_run import audit_namespace
 from simulator.broker.embedded import EmbeddedBroker
+from simulator.history import KINDS
 from simulator.scenario.models import Load
 from simulator.workload.kafka_door import KafkaDoor
 from simulator.workload.kafka_load import KafkaLoad
@@ -31,6 +33,17 @@ MERCHANTS = ("merchant_1", "merchant_2", "merchant_3")
 
 def planned(rate: float, seconds: int, **mix: Any) -> Load:
     return Load.model_validate({"stages": [{"for": f"{seconds}s", "rate": rate}], "via": "kafka", **mix})
+
+
+def written(history: list[Any]) -> Callable[[Sequence[str]], None]:
+    """What a history's writer does with lines, but into this list."""
+
+    def write(lines: Sequence[str]) -> None:
+        assert all(line.endswith("\n") for line in lines)
+        history.extend(orjson.loads(line) for line in lines)
+        assert {line["kind"] for line in history} <= KINDS
+
+    return write
 
 
 @pytest.fixture
@@ -56,7 +69,7 @@ async def test_the_auditor_judges_it_as_it_does_http(
         "PAYONCE_PARTITIONS": str(PARTITIONS),
     }
     with service("processor", tmp_path / "processor", environment):
-        customers = KafkaLoad(3, door, history.extend)
+        customers = KafkaLoad(3, door, written(history))
         await customers.run(plan_purchases(3, load, MERCHANTS), grace_s=30.0)
         report = await audit_namespace(
             connection(kafka.bootstrap_servers), namespace, history=history, guarantee=Guarantee.EXACTLY_ONCE
@@ -76,7 +89,7 @@ async def test_the_auditor_judges_it_as_it_does_http(
 async def test_without_a_processor_everybody_is_sent_away_in_the_end(door: KafkaDoor) -> None:
     """Nobody answers: the run ends when its grace is over, and says of every attempt that nobody knows."""
     history: list[Any] = []
-    customers = KafkaLoad(3, door, history.extend)
+    customers = KafkaLoad(3, door, written(history))
     began = time.monotonic()
     await customers.run(plan_purchases(3, planned(50.0, 1), MERCHANTS), grace_s=1.0)
     assert time.monotonic() - began < 10.0
@@ -98,7 +111,7 @@ async def test_an_attempt_is_on_file_before_its_command_is_on_the_log(door: Kafk
         send(partition, letter)
 
     door.send = watched  # type: ignore[method-assign]
-    await KafkaLoad(3, door, history.extend).run(plan_purchases(3, planned(40.0, 1), MERCHANTS), grace_s=0.1)
+    await KafkaLoad(3, door, written(history)).run(plan_purchases(3, planned(40.0, 1), MERCHANTS), grace_s=0.1)
     assert left
     assert all(on_file for _, on_file in left)
 
@@ -119,7 +132,7 @@ async def test_a_reply_that_nobody_can_read_is_no_answer(
         answering.add(asyncio.create_task(answer))
 
     door.send = answered  # type: ignore[method-assign]
-    await KafkaLoad(3, door, history.extend).run(plan_purchases(3, planned(20.0, 1), MERCHANTS), grace_s=2.0)
+    await KafkaLoad(3, door, written(history)).run(plan_purchases(3, planned(20.0, 1), MERCHANTS), grace_s=2.0)
     await asyncio.gather(*answering)
     await producer.stop()
     assert "the reply could not be read" in {line.get("reason") for line in history}
@@ -129,7 +142,7 @@ async def test_a_reply_that_nobody_can_read_is_no_answer(
 async def test_it_ends_at_once_when_it_is_cancelled(door: KafkaDoor) -> None:
     """A run that is stopped writes down what became of everybody, and returns."""
     history: list[Any] = []
-    customers = KafkaLoad(3, door, history.extend)
+    customers = KafkaLoad(3, door, written(history))
     running = asyncio.create_task(customers.run(plan_purchases(3, planned(50.0, 60), MERCHANTS), grace_s=30.0))
 
     async def has_begun() -> bool:

@@ -11,7 +11,7 @@ import pytest
 from simulator.history import KINDS
 from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Expects, Outcome, Persona, Resend, Visit
-from simulator.workload.kafka_errand import Errand
+from simulator.workload.kafka_errand import Attempt, End, Errand, Merchant, json_of
 from simulator.workload.load import Door, Load
 from simulator.workload.personas import BY_NAME
 from simulator.workload.plan import Purchase, Step
@@ -179,7 +179,39 @@ def test_an_unreachable_gateway_is_a_broken_connection() -> None:
 def test_a_customer_on_the_log_asks_for_the_changed_amount_too() -> None:
     """The command has the new amount and the charge it is about; an unchanged click shares what is encoded once."""
     step = Step("i-1-capture", "charge.capture", {"amount": 100}, 0.0)
-    errand = Errand(Purchase(0.0, 1, "shop", "careful", step, ()), 0, "ch_1", 1, 0.0)
+    shop = Merchant(b"shop", '"shop"', 0)
+    errand = Errand(Purchase(0.0, 1, "shop", "careful", step, ()), shop, 0, "ch_1", 1, 0.0)
     assert errand.asking(Click("k")) is errand.payload
-    changed = orjson.dumps(errand.asking(Click("k", add_amount=25)))
-    assert orjson.loads(changed) == {"amount": 125, "charge_id": "ch_1"}
+    assert orjson.loads(errand.asking(Click("k", add_amount=25))) == {"amount": 125, "charge_id": "ch_1"}
+
+
+def test_what_a_customer_on_the_log_says_is_json_whatever_it_says() -> None:
+    """Names, keys, answers and reasons with quotes and lines in them come back as they were; no key is null."""
+    odd = 'a "b" \\ \n é'
+    step = Step(odd, "charge.create", CHARGE, 0.0)
+    shop = Merchant(odd.encode(), json_of(odd), 0)
+    errand = Errand(Purchase(0.0, 1, odd, "careful", step, ()), shop, 0, None, 1, 0.0)
+    command = errand.command("c-1", json_of(None), errand.payload, 7, 9)
+    attempt = errand.attempt(0, 0.0, b"c-1", command)
+    assert orjson.loads(command) == {
+        "command_id": "c-1", "type": "charge.create", "merchant_id": odd, "idempotency_key": None,
+        "issued_at": 7, "deadline_at": 9, "payload": CHARGE,
+    }  # fmt: skip
+    assert [orjson.loads(line) for line in said(errand, attempt, odd)] == [
+        {"kind": "intent", "intent": odd, "at": 7, "planned_at": 6, "merchant_id": odd, "operation": "charge.create",
+         "payload": CHARGE, "persona": "careful"},
+        {"kind": "invoke", "intent": odd, "attempt": 1, "at": 7, "merchant_id": odd, "idempotency_key": odd,
+         "operation": "charge.create", "payload": CHARGE, "gateway": None, "command_id": "c-1"},
+        {"kind": "ok", "intent": odd, "attempt": 1, "at": 8, "status": 201, "replayed": True, "body": odd},
+        {"kind": "fail", "intent": odd, "attempt": 1, "at": 8, "status": None, "reason": odd},
+        {"kind": "info", "intent": odd, "attempt": 1, "at": 8, "reason": odd},
+    ]  # fmt: skip
+
+
+def said(errand: Errand, attempt: Attempt, odd: str) -> list[str]:
+    ends = (End("ok", 201, True, odd), End("fail", reason=odd), End("info", reason=odd))
+    return [
+        errand.meant(7, 6),
+        errand.invoked(attempt, "c-1", json_of(odd), errand.payload, 7),
+        *(errand.ended(attempt, end, 8) for end in ends),
+    ]
