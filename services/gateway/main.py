@@ -24,7 +24,7 @@ from services.gateway.credentials import BadCredentials, Credentials
 from services.gateway.gateway import Gateway
 from services.gateway.metrics import Metrics
 from services.gateway.operations import Operations
-from services.gateway.server import make_server
+from services.gateway.server import allow_connections, make_server
 from services.gateway.settings import Settings
 from services.kafka.errors import KafkaFailure, Unfit
 from services.named_bugs import switched_on
@@ -50,6 +50,7 @@ def main() -> None:
     except (InvalidOption, InvalidConnection, BadCredentials, OSError, UnicodeDecodeError) as error:
         sys.exit(_refuse(str(error), 2))
     _log.info("settings_loaded", **_shown(settings))
+    allow_connections()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(runner.run(_serve(settings, kafka, credentials, listener)))
 

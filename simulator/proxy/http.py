@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from simulator.proxy.toxic import Closing, Direction, End, LetGo, Passage, Toxic, Treatment
 
 STOP_S = 2.0
+BACKLOG = 2048  # as the gateway's own
 
 
 class HttpLossProxy:
@@ -47,7 +48,7 @@ class HttpLossProxy:
     async def start(self) -> tuple[str, int]:
         """Returns the host and port customers connect to."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Conversation(self).customer, "127.0.0.1", 0)
+        self._server = await loop.create_server(lambda: _Conversation(self).customer, "127.0.0.1", 0, backlog=BACKLOG)
         host, port = self._server.sockets[0].getsockname()[:2]
         self.url = f"http://{host}:{port}"
         return str(host), int(port)

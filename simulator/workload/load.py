@@ -5,22 +5,22 @@ Out:     history lines intent, invoke, ok, fail, info, resend; a Tally.
 Units:   planned instants in milliseconds from the start; history instants in Unix milliseconds.
 Errors:  none: whatever the system does to a customer is an outcome.
 Source:  open loop: nobody waits for anybody else's answer (k6's arrival rate, wrk2). Bounded all the same: a
-         customer who finds CUSTOMERS_MAX others still waiting is counted as dropped and does not come. Latency
+         customer who finds `customers_max` others still waiting is counted as dropped and does not come. Latency
          counts from the plan: of a first click the planned instant, of what follows an answer that instant and the
          customer's own pause, never the moment when our loop got round to it.
 """
 
 import asyncio
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import orjson
 
 from events.operations import OPERATIONS
+from simulator.open_files import allow_open_files
 from simulator.seeded import Chance
 from simulator.workload.behaviour import Click, Outcome, Resend
 from simulator.workload.http_client import Answer, HttpClient, NotSentError, OutcomeUnknownError
@@ -30,8 +30,11 @@ from simulator.workload.plan import Purchase, Step, customer_rng
 from simulator.workload.rare_gc import rare_collection
 from simulator.workload.tally import Tally
 
-CUSTOMERS_MAX = 2_000
-BEHIND_IN_A_ROW_MAX = 16  # customers let in at once when we are late, before answers are looked at again
+# One waiting customer is 18 KiB and 1.25 connections (some click twice), and a connection is up to three descriptors of
+# this process: its own end, and both of the proxy that faults put before a gateway.
+DESCRIPTORS_A_CUSTOMER: Final = 4
+CUSTOMERS_MAX: Final = 20_000  # 360 MiB
+BEHIND_IN_A_ROW_MAX: Final = 16  # customers let in at once when we are late, before answers are looked at again
 Record = Callable[[dict[str, Any]], None]
 
 _PATHS = {operation.name: operation.path for operation in OPERATIONS}
@@ -71,6 +74,7 @@ class Load:
         self._api_keys = api_keys
         self._record = record
         self._present: set[asyncio.Task[None]] = set()
+        self._customers_max = CUSTOMERS_MAX
         self._broken: BaseException | None = None
 
     async def run(self, purchases: Sequence[Purchase], grace_s: float, began: float | None = None) -> None:
@@ -78,7 +82,7 @@ class Load:
 
         `began` is the monotonic instant that the plan counts from; now when absent.
         """
-        _allow_open_connections()
+        self._customers_max = customers_max(allow_open_files())
         self.tally.planned = len(purchases)
         self.tally.began = time.monotonic() if began is None else began
         watching = asyncio.create_task(self.tally.strain.watch())
@@ -103,7 +107,7 @@ class Load:
             behind = behind + 1 if wait_s <= 0 else 0
             if wait_s > 0 or behind % BEHIND_IN_A_ROW_MAX == 0:
                 await asyncio.sleep(max(0.0, wait_s))
-            if len(self._present) >= CUSTOMERS_MAX:
+            if len(self._present) >= self._customers_max:
                 self.tally.dropped += 1
                 continue
             self.tally.arrive(time.monotonic(), due)
@@ -322,8 +326,6 @@ def _charge_id(answer: Answer) -> str | None:
     return charge_id if isinstance(charge_id, str) else None
 
 
-def _allow_open_connections() -> None:
-    """As many open files as we may have: a customer without a descriptor would look like a system that is down."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def customers_max(open_files: int) -> int:
+    """How many may wait at once in a process that may have so many files open, or any number (RLIM_INFINITY is -1)."""
+    return CUSTOMERS_MAX if open_files < 0 else min(CUSTOMERS_MAX, open_files // DESCRIPTORS_A_CUSTOMER)

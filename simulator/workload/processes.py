@@ -26,6 +26,7 @@ import uvloop
 
 from simulator.failure import Failure
 from simulator.history import HistoryWriter, merge_histories
+from simulator.open_files import allow_open_files
 from simulator.workload import latency_log
 from simulator.workload.latency_log import merge_latency_logs
 from simulator.workload.load import now_ms
@@ -62,6 +63,7 @@ class ManyCustomers:
         await asyncio.gather(*(part.hear("ready", START_S) for part in self._parts))
 
     async def run(self) -> None:
+        allow_open_files()  # the faults' proxies stay in this process
         began = time.monotonic() + BEGIN_IN_S
         self._began_ms = now_ms() + round(BEGIN_IN_S * 1_000)
         for part in self._parts:

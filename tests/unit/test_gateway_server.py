@@ -1,5 +1,7 @@
 """What the HTTP parser would not read: a strange method is told from nonsense, whatever length it has."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -28,3 +30,14 @@ def test_nonsense_takes_no_time(received: bytes) -> None:
     began = time.perf_counter()
     assert _path_of_strange_method(received) is None
     assert time.perf_counter() - began < 2.0
+
+
+def test_a_gateway_takes_as_many_connections_as_the_kernel_allows() -> None:
+    """A soft limit of 64 open files is raised to the hard one."""
+    asked = (
+        "import resource; from services.gateway.server import allow_connections;"
+        "_, hard = resource.getrlimit(resource.RLIMIT_NOFILE);"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)); allow_connections();"
+        "assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)"
+    )
+    subprocess.run([sys.executable, "-c", asked], check=True, timeout=60)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulator.audit.clients import fold
-from simulator.workload.load import Door, Load
+from simulator.workload.load import CUSTOMERS_MAX, Door, Load, customers_max
 from simulator.workload.outcomes import outcome_of
 from simulator.workload.plan import Purchase
 from simulator.workload.strain import Strain
@@ -151,3 +151,27 @@ def test_what_several_processes_counted_adds_up() -> None:
     assert summary["service_ms_by_outcome"]["fresh"]["max"] == pytest.approx(100.0, rel=1e-3)
     assert summary["throughput_per_s"] == pytest.approx(2 / 1.2, abs=0.1)
     assert "used a whole core in 50% of all seconds" in summary["generator"]["says"]
+
+
+@pytest.mark.parametrize(
+    ("open_files", "most"), [(-1, CUSTOMERS_MAX), (1_048_576, CUSTOMERS_MAX), (20_000, 5_000), (1_024, 256)]
+)
+def test_as_many_may_wait_as_descriptors_allow(open_files: int, most: int) -> None:
+    """A quarter of the open files that the kernel allows, and no more than memory is meant to hold."""
+    assert customers_max(open_files) == most
+
+
+async def test_ten_seconds_without_an_answer_drop_nobody() -> None:
+    """As many as come in ten seconds at 300 a second find a system that stands still: all are answered."""
+    over_at = time.monotonic() + 3.0
+    tally, _ = await run(customers(3_000, 0.7), lambda _: (201, max(0.0, over_at - time.monotonic())))
+    assert (tally.dropped, tally.begun, tally.settled) == (0, 3_000, 3_000)
+
+
+async def test_whoever_is_too_many_is_dropped_counted_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for ten, thirty of forty find them waiting still, and do not come."""
+    monkeypatch.setattr("simulator.workload.load.customers_max", lambda _: 10)
+    tally, _ = await run(customers(40, 1.0), lambda _: (201, 0.5))
+    summary = load_summary(tally)
+    assert (tally.dropped, tally.settled, summary["purchases_dropped"]) == (30, 10, 30)
+    assert any(doubt.startswith("30 of 40 customers found too many others") for doubt in doubts(summary))

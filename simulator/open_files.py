@@ -1,0 +1,14 @@
+"""As many open files as the kernel lets a process have: every connection is one.
+
+Out:     how many this process may have open from now on.
+Source:  setrlimit(2): a process may raise its soft limit up to the hard one; usual soft limits are 1,024.
+"""
+
+import resource
+
+
+def allow_open_files() -> int:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
