@@ -37,7 +37,7 @@ from simulator.workload.tally import Tally
 CUSTOMERS_MAX: Final = 100_000
 AHEAD: Final = 2_000  # purchases planned before they are due
 AHEAD_AT_ONCE: Final = 100
-TICK_S: Final = 0.001
+TICK_S: Final = 0.002  # each is four appends, whatever is in them: half as long costs a third more a command
 DEADLINE_MS: Final = 80_000  # a gateway's: the answer timeout of 20 s, and a minute
 
 RecordAll = Callable[[Sequence[str]], None]  # lines of JSON
