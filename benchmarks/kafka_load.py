@@ -133,7 +133,7 @@ async def measure(bootstrap: str, rate: float, seconds: float, folder: Path) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--rates", type=float, nargs="+", default=[2_000.0, 5_000.0, 10_000.0, 15_000.0])
+    parser.add_argument("--rates", type=float, nargs="+", default=[6_000.0, 10_000.0, 14_000.0, 16_000.0])
     parser.add_argument("--processors", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="payonce-bench-") as name:
