@@ -1,12 +1,14 @@
-"""How fast `payonce audit` reads and judges a log without a history, and how much memory it takes.
+"""How fast `payonce audit` reads and judges a log, with or without a history, and how much memory it takes.
 
-In:      --commands N, --partitions P, --merchants M; --dir DIR keeps the log there, and uses it again if it is there.
+In:      --commands N, --partitions P, --merchants M; --dir DIR keeps the log there, and uses it again if it is there;
+         --history: with what the customers of those commands would have written down.
 Out:     one JSON line: records, seconds, records per second; peak resident memory and CPU seconds of the auditor and
          its processes together.
 Units:   seconds, MiB.
 
 `python -m benchmarks.audit` puts commands on a log (seven in ten creations, two retries, one refund), has a real
-processor execute them, and audits what it left behind with the command line's own `payonce audit`.
+processor execute them, and audits what it left behind with the command line's own `payonce audit`. The history is made
+of the log: every command is a request that was answered with its reply; a retry is the customer's second attempt.
 """
 
 import argparse
@@ -36,6 +38,7 @@ from services.kafka.errors import Retriable
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Outgoing, TopicPartition
 from simulator.broker.embedded import EmbeddedBroker
+from simulator.log_reader import LogReader
 from tests.support.services import service
 
 NAMESPACE = "bench"
@@ -113,6 +116,49 @@ async def fill(bootstrap: str, folder: Path, options: argparse.Namespace) -> Non
     await kafka.close()
 
 
+async def write_history(bootstrap: str, path: Path) -> None:
+    """What the customers whose commands these are meant, asked and heard."""
+    lines: list[tuple[int, bytes]] = []
+    async with LogReader(connection(bootstrap), NAMESPACE) as log:
+        for partition in range(log.extent.partitions):
+            answers: dict[str, dict[str, object]] = {}
+            async for entries in log.read("replies", partition):
+                for entry in entries:
+                    reply = orjson.loads(entry.value or b"")
+                    answers[reply["command_id"]] = {**reply, "at": entry.timestamp + 2}
+            asked: dict[str, int] = {}
+            async for entries in log.read("commands", partition):
+                for entry in entries:
+                    command = orjson.loads(entry.value or b"")
+                    intent = f"{command['merchant_id']}-{command['idempotency_key']}"
+                    attempt = asked[intent] = asked.get(intent, 0) + 1
+                    lines += _told(intent, attempt, entry.timestamp - 1, command, answers[command["command_id"]])
+    lines.sort(key=lambda line: line[0])
+    with path.open("wb") as file:
+        began = lines[0][0] - 1
+        run = {"kind": "run", "at": began, "started_at": began, "namespace": NAMESPACE, "guarantee": "exactly-once"}
+        file.write(orjson.dumps(run, option=orjson.OPT_APPEND_NEWLINE))
+        file.writelines(line for _, line in lines)
+
+
+def _told(
+    intent: str, attempt: int, at: int, command: dict[str, object], answer: dict[str, object]
+) -> Iterator[tuple[int, bytes]]:
+    """The two or three lines of one request, each with its instant."""
+    asks = {"merchant_id": command["merchant_id"], "operation": command["type"], "payload": command["payload"]}
+    head = {"intent": intent, "attempt": attempt}
+    heard_at = max(at + 1, int(str(answer["at"])))
+    heard = {name: answer[name] for name in ("status", "replayed", "body")}
+    told = [
+        {"kind": "invoke", **head, "at": at, **asks, "idempotency_key": command["idempotency_key"], "gateway": "g"},
+        {"kind": "ok", **head, "at": heard_at, **heard},
+    ]
+    if attempt == 1:
+        told.insert(0, {"kind": "intent", "intent": intent, "at": at, "planned_at": at, **asks, "persona": "bench"})
+    for line in told:
+        yield int(str(line["at"])), orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
 def audit(bootstrap: str, more: list[str]) -> dict[str, object]:
     """One `payonce audit`, as a process of its own."""
     command = [sys.executable, "-m", "simulator.cli", "audit", "--kafka", bootstrap, "--namespace", NAMESPACE, "--json"]
@@ -158,6 +204,7 @@ def main() -> None:
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--merchants", type=int, default=64)
     parser.add_argument("--dir", type=Path, help="Keep the log here, and use it again.")
+    parser.add_argument("--history", action="store_true", help="With what the customers would have written down.")
     parser.add_argument("more", nargs="*", help="More options for `payonce audit`, after --.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="payonce-bench-") as scratch:
@@ -168,7 +215,13 @@ def main() -> None:
             if not (folder / "filled").exists():
                 asyncio.run(fill(broker.bootstrap_servers, folder, options))
                 (folder / "filled").touch()
-            found = audit(broker.bootstrap_servers, options.more)
+            more = options.more
+            if options.history:
+                history = folder / "history.jsonl"
+                if not history.exists():
+                    asyncio.run(write_history(broker.bootstrap_servers, history))
+                more = ["--history", str(history), *more]
+            found = audit(broker.bootstrap_servers, more)
         finally:
             broker.kill()
             broker.close()
