@@ -11,8 +11,8 @@ live up to.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from typing import Any, Final
 from events.connection import KafkaConnection
 from events.guarantees import Guarantee
 from events.topics import topic_name
-from simulator.audit.clients import Clients, fold
+from simulator.audit.clients import Clients
 from simulator.audit.collecting import Collector
 from simulator.audit.evidence import Evidence
 from simulator.audit.log import CHARGES, TOPICS
@@ -28,13 +28,15 @@ from simulator.audit.report import Report, Verdict
 from simulator.audit.verdict import judge
 from simulator.audit_stream import audit_in_slices
 from simulator.audit_workers import audit_in_processes, workers_for
+from simulator.blocks import Blocks
 from simulator.history import InvalidHistory, read_history
+from simulator.history_shelf import HistoryShelf
 from simulator.ledger_reader import LedgerReadError, OpenBooks
 from simulator.log_reader import LogReader
 from simulator.reproduce import command_of
 
 SILENCE_S: Final = 2.0  # whoever waits longer for an answer of Kafka is told what for
-AT_ONCE_RECORDS: Final = 100_000  # a quarter of a gigabyte; a longer log is read in slices
+AT_ONCE_RECORDS: Final = 100_000  # a quarter of a gigabyte; a longer log, or history, is read in slices
 
 History = Path | Iterable[Mapping[str, Any]]
 
@@ -49,15 +51,25 @@ async def audit_namespace(
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """The verdict on a namespace as its log stands now."""
-    clients = None if history is None else _clients(history)
     async with AsyncExitStack() as opened:
+        # The history before the log: so every answer in it is within what is read of the log.
+        shelf = None if history is None else await asyncio.to_thread(_shelf, opened, history, progress)
+        clients = None if shelf is None else shelf.outline
         # The books before the log: so every event they have booked is within what is read of it.
         books, no_books = await _books(opened, ledger_url, namespace, progress)
         log = await opened.enter_async_context(_reading(connection, namespace, progress))
         evidence = Evidence(namespace, _promised(guarantee, clients), log.extent, clients)
-        if clients is None and log.extent.records > AT_ONCE_RECORDS:
-            report, trouble = await _in_slices(connection, log, evidence, books, progress)
+        if max(log.extent.records, shelf.lines if shelf else 0) > AT_ONCE_RECORDS:
+            intents = None
+            if shelf is not None:
+                intents = opened.enter_context(Blocks(log.extent.partitions))
+                with _lines_complete(history):
+                    await asyncio.to_thread(shelf.deal, intents)
+            report, trouble = await _in_slices(connection, log, evidence, books, progress, intents)
         else:
+            if shelf is not None:
+                with _lines_complete(history):
+                    evidence.clients = await asyncio.to_thread(shelf.whole)
             report, trouble = await _at_once(log, evidence, books, progress)
         no_books = no_books or trouble
     if clients is not None:
@@ -65,9 +77,18 @@ async def audit_namespace(
     return report if no_books is None else _with_reason(report, no_books)
 
 
-def _clients(history: History) -> Clients:
+def _shelf(opened: AsyncExitStack, history: History, progress: Callable[[str], None]) -> HistoryShelf:
+    progress("reading the history")
+    with _lines_complete(history):
+        if isinstance(history, Path):
+            return opened.enter_context(HistoryShelf(read_history(history), history.stat().st_size))
+        return opened.enter_context(HistoryShelf(history, 0))
+
+
+@contextmanager
+def _lines_complete(history: History | None) -> Iterator[None]:
     try:
-        return fold(read_history(history) if isinstance(history, Path) else history)
+        yield
     except (KeyError, TypeError, AttributeError) as error:
         which = history if isinstance(history, Path) else "The history"
         raise InvalidHistory(f"{which} has a line without what its kind needs: {error}.") from None
@@ -114,12 +135,13 @@ async def _in_slices(
     evidence: Evidence,
     books: OpenBooks | None,
     progress: Callable[[str], None],
+    intents: Blocks | None,
 ) -> tuple[Report, str | None]:
     """In several processes, unless there is a ledger: its books stand open, as of one moment, in this one."""
     workers = workers_for(evidence) if books is None else 1
     if workers == 1:
-        return await audit_in_slices(log, evidence, books, progress)
-    stream = await audit_in_processes(connection, evidence, workers, progress)
+        return await audit_in_slices(log, evidence, books, progress, intents)
+    stream = await audit_in_processes(connection, evidence, workers, progress, intents)
     return stream.conclude(), None
 
 

@@ -1,21 +1,23 @@
 """Audits a log of any length in bounded memory: partition by partition, and each of them in slices.
 
-In:      a LogReader, the outline of the evidence, the ledger's open books or None.
+In:      a LogReader, the outline of the evidence, the ledger's open books or None, the history's intents dealt to
+         partitions or None.
 Out:     Report, the same as of all the evidence at once.
-Units:   SLICE_COMMANDS commands are in memory at once, with all that hangs together with them.
+Units:   SLICE_COMMANDS commands and intents are in memory at once, with all that hangs together with them.
 Errors:  LogReadError; OSError, when the disk is full. A ledger that cannot be read is no reason to stop.
 Source:  a merchant's commands, keys, charges, replies and dead letters are all in one partition (CONTRACT), so nothing
          in one partition hangs together with anything in another.
 
 Of each partition the commands are read first, to cut them into slices; then all its topics, each record to the file
-of slices; then slice by slice is decoded and examined by the very checks that look at small logs. Without a history:
-a history is in memory as a whole, and what hangs together in it is not what hangs together on the log.
+of slices; then slice by slice is decoded and examined by the very checks that look at small logs. A partition's
+customers are cut and spilled as its commands are: what ties an intent to commands ties it to their slice.
 """
 
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Final, Protocol
+from operator import itemgetter
+from typing import Any, Final, Protocol
 
 from simulator.audit import ledger_drift, routing
 from simulator.audit.books import Balance, Books, fold
@@ -31,6 +33,8 @@ from simulator.audit.registry import CHECKS, LEDGER_CHECKS, OF_PARTITIONS
 from simulator.audit.report import Counts, Report
 from simulator.audit.slices import Slices
 from simulator.audit.verdict import conclude
+from simulator.blocks import Blocks
+from simulator.history_shelf import intents_of, put_intent
 from simulator.ledger_reader import LedgerReadError
 from simulator.spill import Spill
 
@@ -58,10 +62,14 @@ class Journal(Protocol):
 
 
 async def audit_in_slices(
-    log: Log, evidence: Evidence, books: Journal | None, progress: Callable[[str], None]
+    log: Log,
+    evidence: Evidence,
+    books: Journal | None,
+    progress: Callable[[str], None],
+    intents: Blocks | None = None,
 ) -> tuple[Report, str | None]:
     """`evidence` is fresh, and becomes the outline. Beside the report why the ledger was not judged, if it was not."""
-    stream = Stream(log, evidence, books, progress)
+    stream = Stream(log, evidence, books, progress, intents)
     await stream.partitions(range(log.extent.partitions))
     return stream.conclude(), stream.trouble
 
@@ -70,9 +78,15 @@ class Stream:
     """`partitions` in any order, or `add` what others found in theirs; then `conclude`."""
 
     def __init__(
-        self, log: Log | None, evidence: Evidence, books: Journal | None, progress: Callable[[str], None]
+        self,
+        log: Log | None,
+        evidence: Evidence,
+        books: Journal | None,
+        progress: Callable[[str], None],
+        intents: Blocks | None = None,
     ) -> None:
         self._log = log
+        self._intents = intents
         self.outline = evidence
         self._books = books
         self._progress = progress
@@ -99,27 +113,49 @@ class Stream:
 
     async def _partition(self, partition: int) -> None:
         slices = await self._cut(partition)
-        with Spill(partition, slices.count) as spill:
+        with Spill(partition, slices.count) as spill, Blocks(slices.count) as told:
             for topic in ORDER:
                 await self._spill(topic, partition, slices, spill)
                 if topic == KEYS:
                     outline(self.outline)
+            await asyncio.to_thread(self._spill_intents, partition, slices, told)
             for number in range(slices.count):
                 self._progress(f"looking at partition {partition}: slice {number + 1} of {slices.count}")
-                self.part.add(await asyncio.to_thread(self._examine, spill, number))
+                self.part.add(await asyncio.to_thread(self._examine, spill, told, number))
 
     async def _cut(self, partition: int) -> Slices:
         slices, evidence = Slices(SLICE_COMMANDS), self.outline
+        evidence.history_complete[partition] = True
         assert self._log is not None
         self._progress(f"cutting partition {partition} into slices")
         async for entries in self._log.read(COMMANDS, partition):
             for entry in entries:
                 if entry.fate is Fate.COMMITTED:
-                    slices.add(entry.offset, routing.nodes(COMMANDS, entry, routing.value_of(entry)))
+                    value = routing.value_of(entry)
+                    nodes = routing.nodes(COMMANDS, entry, value, to_customers=self._intents is not None)
+                    slices.add(entry.offset, nodes)
+                    self._sent_by_customers(entry, value)
                     evidence.last_command[partition] = entry.offset
                     evidence.clocks[partition] = max(evidence.clocks.get(partition, 0), entry.timestamp)
-        await asyncio.to_thread(slices.cut)
+        await asyncio.to_thread(self._cut_intents, partition, slices)
         return slices
+
+    def _sent_by_customers(self, entry: Entry, value: dict[str, Any] | None) -> None:
+        clients, identity = self.outline.clients, routing.identity_of(value)
+        if clients is not None and identity is not None and not clients.could_have_sent(identity[0], entry.timestamp):
+            self.outline.history_complete[entry.partition] = False
+
+    def _cut_intents(self, partition: int, slices: Slices) -> None:
+        if self._intents is not None:
+            for _, intent in intents_of(self._intents, partition):
+                slices.add_intent(routing.of_intent(intent))
+        slices.cut()
+
+    def _spill_intents(self, partition: int, slices: Slices, told: Blocks) -> None:
+        """Each to its slice; they come again in the order in which they were added to the slices."""
+        if self._intents is not None:
+            for index, numbered in enumerate(intents_of(self._intents, partition)):
+                put_intent(told, slices.of_intent(index), numbered)
 
     async def _spill(self, topic: str, partition: int, slices: Slices, spill: Spill) -> None:
         assert self._log is not None
@@ -167,8 +203,12 @@ class Stream:
             command = Command.unreadable(entry)
         wait(self.outline, command)
 
-    def _examine(self, spill: Spill, number: int) -> Part:
-        collector = Collector(self.outline.slice(), outlined=True)
+    def _examine(self, spill: Spill, told: Blocks, number: int) -> Part:
+        evidence = self.outline.slice()
+        if self.outline.clients is not None:
+            meant = sorted(intents_of(told, number), key=itemgetter(0))
+            evidence.clients = self.outline.clients.slice(intent for _, intent in meant)
+        collector = Collector(evidence, outlined=True)
         for topic, entries in spill.take(number):
             collector.take(topic, entries)
         return examine(collector.finish(), None, OF_SLICES, {})

@@ -15,7 +15,7 @@ import struct
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from events.connection import KafkaConnection
 from simulator.audit.evidence import Evidence
 from simulator.audit.examine import Part
 from simulator.audit_stream import Stream
+from simulator.blocks import Blocks
 from simulator.failure import Failure
 from simulator.log_reader import LogReader, LogReadError
 from simulator.supervisor import die_with_parent
@@ -41,6 +42,7 @@ class Share:
     connection: KafkaConnection
     outline: Evidence
     partitions: tuple[int, ...]
+    intents: Blocks | None = None  # of a history, by partition
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,11 @@ def shares(evidence: Evidence, workers: int) -> list[tuple[int, ...]]:
 
 
 async def audit_in_processes(
-    connection: KafkaConnection, evidence: Evidence, workers: int, progress: Callable[[str], None]
+    connection: KafkaConnection,
+    evidence: Evidence,
+    workers: int,
+    progress: Callable[[str], None],
+    intents: Blocks | None = None,
 ) -> Stream:
     """A stream that has gone through all partitions, ready to conclude."""
     read: list[Read] = [{} for _ in range(workers)]
@@ -85,7 +91,7 @@ async def audit_in_processes(
             progress(f"reading {topic}: {sum(one.get(topic, 0) for one in read)} records")
 
     hired = [
-        asyncio.create_task(_hire(Share(connection, evidence, partitions), partial(tell, index)))
+        asyncio.create_task(_hire(Share(connection, evidence, partitions, intents), partial(tell, index)))
         for index, partitions in enumerate(shares(evidence, workers))
     ]
     try:
@@ -110,6 +116,7 @@ async def _hire(share: Share, tell: Callable[[Read], None]) -> Found:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             preexec_fn=die_with_parent(),
+            pass_fds=() if share.intents is None else (share.intents.descriptor,),
         )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -147,9 +154,9 @@ async def _work(share: Share, say: Callable[[object], None]) -> Found:
     outline = share.outline
     try:
         async with LogReader(share.connection, outline.namespace, outline.extent) as log:
-            stream = Stream(log, outline, None, lambda _: say(stream.read))
+            stream = Stream(log, outline, None, lambda _: say(stream.read), share.intents)
             await stream.partitions(share.partitions)
-            return Found(stream.outline, stream.part)
+            return Found(replace(stream.outline, clients=None), stream.part)
     except (Failure, OSError) as error:
         return Found(outline, Part(), str(error))
 

@@ -36,31 +36,60 @@ class _Said:
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
-    if evidence.clients is None or not all(map(evidence.absent, range(evidence.extent.partitions))):
+    """What hangs on how far the clocks are apart is found on that condition: the rest of the log may know more."""
+    if not any(gone.topic == REPLIES for records in evidence.discarded.values() for gone in records):
         return
-    said = _said(evidence)
-    heard = [
-        (intent, attempt, said[name])
-        for intent in evidence.clients.intents.values()
-        for attempt in intent.attempts.values()
-        if attempt.end == "ok" and (name := _name(intent, attempt)) in said
-    ]
-    apart_ms = _clocks_apart(heard) + AFTERWARDS_MS
-    told: set[str] = set()
-    for intent, attempt, of_key in heard:
-        assert attempt.status is not None
-        answer = attempt.status, attempt.body or ""
+    told: dict[str, Finding] = {}
+    for intent, attempt, of_key in _heard(evidence):
+        answer = attempt.status or 0, attempt.body or ""
         gone = of_key.aborted.get(answer)
-        if gone is None or intent.name in told or not is_kept(*answer) or attempt.ended_at is None:
+        if gone is None or not is_kept(*answer) or attempt.ended_at is None:
             continue
         since = of_key.committed.get(answer)
-        if since is not None and attempt.ended_at + apart_ms >= since:
+        early_ms = None if since is None else since - attempt.ended_at
+        if early_ms is not None and early_ms <= AFTERWARDS_MS:
             continue
-        told.add(intent.name)
-        when = "was never committed" if since is None else f"was committed only {since - attempt.ended_at} ms later"
-        summary = f"The customer was answered {attempt.status} out of an aborted Kafka transaction; it {when}."
-        commands = evidence.commands_of_intent.get(intent.name, ())
-        yield Finding(intent.name, summary, (*commands, gone), None, moved(*answer), intent.name)
+        finding = _finding(evidence, intent, answer, gone, early_ms)
+        known = told.get(intent.name)
+        if known is None or _surer(finding, known):
+            told[intent.name] = finding
+    yield from told.values()
+
+
+def _finding(evidence: Evidence, intent: Intent, answer: Answer, gone: Discarded, early_ms: int | None) -> Finding:
+    when = "was never committed" if early_ms is None else f"was committed only {early_ms} ms later"
+    summary = f"The customer was answered {answer[0]} out of an aborted Kafka transaction; it {when}."
+    commands = evidence.commands_of_intent.get(intent.name, ())
+    unless = None if early_ms is None else early_ms - AFTERWARDS_MS
+    return Finding(intent.name, summary, (*commands, gone), None, moved(*answer), intent.name, unless)
+
+
+def _surer(one: Finding, other: Finding) -> bool:
+    if other.unless_clocks_apart_ms is None:
+        return False
+    return one.unless_clocks_apart_ms is None or one.unless_clocks_apart_ms > other.unless_clocks_apart_ms
+
+
+def clocks_apart_ms(evidence: Evidence) -> int:
+    """How far the customers' clock is behind the log's, at least: by answers that were never taken back."""
+    apart = 0
+    for _, attempt, of_key in _heard(evidence):
+        answer = attempt.status or 0, attempt.body or ""
+        if attempt.ended_at is not None and answer not in of_key.aborted:
+            apart = max(apart, of_key.committed.get(answer, 0) - attempt.ended_at)
+    return apart
+
+
+def _heard(evidence: Evidence) -> Iterator[tuple[Intent, Attempt, _Said]]:
+    """Every answer that a customer had, beside what the log says to its key."""
+    if evidence.clients is None:
+        return
+    said = _said(evidence)
+    for intent in evidence.clients.intents.values():
+        if evidence.absent_for(intent.merchant_id):
+            for attempt in intent.attempts.values():
+                if attempt.end == "ok" and (of_key := said.get(_name(intent, attempt))) is not None:
+                    yield intent, attempt, of_key
 
 
 def find_also_in(evidence: Evidence, books: Books) -> Iterator[Finding]:
@@ -97,16 +126,3 @@ def _said(evidence: Evidence) -> dict[str, _Said]:
 
 def _name(intent: Intent, attempt: Attempt) -> str:
     return intent.name if attempt.idempotency_key is None else f"{attempt.merchant_id}/{attempt.idempotency_key}"
-
-
-def _clocks_apart(heard: list[tuple[Intent, Attempt, _Said]]) -> int:
-    """How far the customers' clock is behind the log's, at least: by answers that were never taken back."""
-    behind = [
-        of_key.committed[answer] - attempt.ended_at
-        for _, attempt, of_key in heard
-        if attempt.ended_at is not None
-        and attempt.status is not None
-        and (answer := (attempt.status, attempt.body or "")) in of_key.committed
-        and answer not in of_key.aborted
-    ]
-    return max([0, *behind])

@@ -197,13 +197,13 @@ def _not_recomputed(command: Command, reply: Reply, answers: list[Expected]) -> 
 
 def _heard_by_clients(evidence: Evidence) -> Iterator[Finding]:
     assert evidence.clients is not None
-    if not all(map(evidence.absent, range(evidence.extent.partitions))):
-        return
     said: dict[str, set[tuple[int, str]]] = defaultdict(set)
     for commands in evidence.commands_of.values():
         name = commands[0].key_name or commands[0].intent
         said[name].update((reply.status, reply.body) for reply in evidence.replies_of.get(commands[0].identity, ()))
     for intent in evidence.clients.intents.values():
+        if not evidence.absent_for(intent.merchant_id):
+            continue
         for attempt in intent.attempts.values():
             if attempt.end != "ok" or attempt.status is None or attempt.body is None:
                 continue

@@ -11,8 +11,10 @@ several intents may have used one key (another one).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
+
+OF_CUSTOMERS: Final = frozenset({"intent", "invoke", "ok", "fail", "info", "resend"})
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ class Clients:
 
     run: dict[str, Any] = field(default_factory=dict)
     intents: dict[str, Intent] = field(default_factory=dict)
-    by_key: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    merchants: set[str] = field(default_factory=set)  # of all intents
     rewinds: list[Rewind] = field(default_factory=list)
     planned_faults: set[str] = field(default_factory=set)
     fault_hits: dict[str, int] = field(default_factory=dict)
@@ -84,6 +86,15 @@ class Clients:
     bites: list[Bite] = field(default_factory=list)  # in order
     copied: set[str] = field(default_factory=set)  # charges and refunds made by copies that the network delivered
 
+    def slice(self, intents: Iterable[Intent]) -> "Clients":
+        """The same run with these intents only, in the order in which they were meant."""
+        return replace(self, intents={intent.name: intent for intent in intents})
+
+    def could_have_sent(self, merchant_id: str, at: int) -> bool:
+        """Whether a command may be a customer's of this run, by its merchant and the instant it was appended."""
+        started = self.run.get("started_at")
+        return started is not None and at >= started and merchant_id in self.merchants
+
     def troubled(self, begin: int, end: int, quiet_ms: int) -> bool:
         """Whether any fault, and a quiet time after it, overlaps [begin, end]."""
         return any(start <= end and (stop is None or begin <= stop + quiet_ms) for start, stop in self.outages)
@@ -91,42 +102,64 @@ class Clients:
 
 def fold(lines: Iterable[Mapping[str, Any]]) -> Clients:
     """Read a history once, in order."""
-    clients = Clients()
-    began: dict[tuple[str, Any], int] = {}
+    outline = Outline()
+    intents: dict[str, Intent] = {}
     for line in lines:
-        kind = line["kind"]
+        if not outline.take(line):
+            fold_customer(intents, line)
+    return outline.finish().slice(intents.values())
+
+
+class Outline:
+    """The run and its faults without what single customers said. `take` every line, then `finish`."""
+
+    def __init__(self) -> None:
+        self.clients = Clients()
+        self._began: dict[tuple[str, Any], int] = {}
+
+    def take(self, line: Mapping[str, Any]) -> bool:
+        """False: the line is a customer's, and the rest of it is for `fold_customer`."""
+        kind, clients = line["kind"], self.clients
         clients.last_at = max(clients.last_at, line.get("at", 0))
+        if kind in OF_CUSTOMERS:
+            if kind in ("intent", "invoke"):
+                clients.merchants.add(line["merchant_id"])
+            return False
         if kind == "run":
             clients.run = dict(line)
-        elif kind == "intent":
-            clients.intents[line["intent"]] = Intent(
-                line["intent"],
-                line["at"],
-                line["merchant_id"],
-                line["operation"],
-                line["payload"],
-                line.get("persona"),
-            )
-        elif kind == "invoke":
-            _invoke(clients, line)
-        elif kind in ("ok", "fail", "info"):
-            _end(clients, line)
-        elif kind == "resend":
-            _resend(clients, line)
         elif kind == "fault":
-            _fault(clients, line, began)
-    clients.outages += [(start, None) for start in began.values()]
-    planned = clients.run.get("faults")
-    clients.planned_faults.update(planned if isinstance(planned, (list, dict)) else ())
-    return clients
+            _fault(clients, line, self._began)
+        return True
+
+    def finish(self) -> Clients:
+        clients = self.clients
+        clients.outages += [(start, None) for start in self._began.values()]
+        planned = clients.run.get("faults")
+        clients.planned_faults.update(planned if isinstance(planned, (list, dict)) else ())
+        return clients
 
 
-def _invoke(clients: Clients, line: Mapping[str, Any]) -> None:
+def fold_customer(intents: dict[str, Intent], line: Mapping[str, Any]) -> None:
+    """One line of a customer; those of one intent must come in order."""
+    kind = line["kind"]
+    if kind == "intent":
+        intents[line["intent"]] = Intent(
+            line["intent"], line["at"], line["merchant_id"], line["operation"], line["payload"], line.get("persona")
+        )
+    elif kind == "invoke":
+        _invoke(intents, line)
+    elif kind == "resend":
+        _resend(intents, line)
+    else:
+        _end(intents, line)
+
+
+def _invoke(intents: dict[str, Intent], line: Mapping[str, Any]) -> None:
     key = line["idempotency_key"]
-    intent = clients.intents.get(line["intent"])
+    intent = intents.get(line["intent"])
     if intent is None:  # a history whose customers did not say first what they meant: the first request says it
         intent = Intent(line["intent"], line["at"], line["merchant_id"], line["operation"], line["payload"])
-        clients.intents[intent.name] = intent
+        intents[intent.name] = intent
     intent.attempts[line["attempt"]] = Attempt(
         line["attempt"],
         line["at"],
@@ -136,14 +169,10 @@ def _invoke(clients: Clients, line: Mapping[str, Any]) -> None:
         line["payload"],
         line.get("gateway"),
     )
-    if key is not None:
-        users = clients.by_key.setdefault((line["merchant_id"], key), [])
-        if intent.name not in users:
-            users.append(intent.name)
 
 
-def _end(clients: Clients, line: Mapping[str, Any]) -> None:
-    intent = clients.intents.get(line["intent"])
+def _end(intents: dict[str, Intent], line: Mapping[str, Any]) -> None:
+    intent = intents.get(line["intent"])
     attempt = intent.attempts.get(line["attempt"]) if intent else None
     if attempt is None:
         return
@@ -152,8 +181,8 @@ def _end(clients: Clients, line: Mapping[str, Any]) -> None:
     attempt.replayed, attempt.body = line.get("replayed"), line.get("body")
 
 
-def _resend(clients: Clients, line: Mapping[str, Any]) -> None:
-    intent = clients.intents.get(line["intent"])
+def _resend(intents: dict[str, Intent], line: Mapping[str, Any]) -> None:
+    intent = intents.get(line["intent"])
     attempt = intent.attempts.get(line["attempt"]) if intent else None
     if attempt is not None:
         attempt.resent.append((line["at"], line.get("gateway") or ""))

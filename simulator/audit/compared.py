@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from simulator.audit import rules
 from simulator.audit.answers import is_kept
 from simulator.audit.clients import Attempt, Clients, Intent
-from simulator.audit.comparison import Belief, Certainty, Comparison, Disagreement, KeySays, agree, percentile, summed
+from simulator.audit.comparison import Belief, Comparison, Disagreement, KeySays, Waits, agree, summed
 from simulator.audit.declared import BEGINNING
 from simulator.audit.evidence import Evidence
 from simulator.audit.key_window import KeyWindow, window_of
@@ -22,7 +22,7 @@ from simulator.audit.records import Command, Event
 
 
 def compare(evidence: Evidence) -> Comparison:
-    return summed(_intents(evidence), _certainty(evidence))
+    return summed(_intents(evidence))
 
 
 def key_window(evidence: Evidence) -> KeyWindow:
@@ -107,39 +107,24 @@ def _at_stake(commands: Sequence[Command], events: Sequence[Event]) -> dict[str,
     return money if events or not commands else dict(commands[0].money)
 
 
-def _certainty(evidence: Evidence) -> Certainty:
-    clients = evidence.clients
-    if clients is None:
-        return Certainty()
-    attempts = succeeded = never = 0
-    waits: list[int] = []
-    money: dict[str, int] = {}
-    for intent in clients.intents.values():
+def waits(evidence: Evidence) -> Waits:
+    """Of every customer with an unknown outcome: how long it was unknown."""
+    found = Waits()
+    for intent in evidence.clients.intents.values() if evidence.clients is not None else ():
         unknown = [attempt for attempt in intent.attempts.values() if attempt.end in ("info", None)]
         if not unknown:
             continue
         done = _attempts_that_succeeded(evidence, intent)
-        attempts += len(unknown)
-        succeeded += sum(attempt.number in done for attempt in unknown)
+        found.attempts += len(unknown)
+        found.succeeded += sum(attempt.number in done for attempt in unknown)
         settled = [attempt.ended_at for attempt in intent.attempts.values() if _decided(attempt) and attempt.ended_at]
         began = [attempt.ended_at for attempt in unknown if attempt.ended_at]
         if settled:
-            waits.append(max(0, min(settled) - min(began, default=min(settled))))
+            found.settled_ms.append(max(0, min(settled) - min(began, default=min(settled))))
         else:
-            never += 1
-            add_money(money, _meant(intent))
-    waits.sort()
-    return Certainty(
-        attempts_unknown=attempts,
-        attempts_succeeded=succeeded,
-        intents_unknown=len(waits) + never,
-        intents_settled=len(waits),
-        never_settled=never,
-        p50_ms=percentile(waits, 0.5),
-        p99_ms=percentile(waits, 0.99),
-        max_ms=percentile(waits, 1.0),
-        money_unsettled=money,
-    )
+            found.never_settled += 1
+            add_money(found.money_unsettled, _meant(intent))
+    return found
 
 
 def _attempts_that_succeeded(evidence: Evidence, intent: Intent) -> set[int]:

@@ -8,10 +8,13 @@ was asked (a decline is none). `agrees` says whether the three can be true toget
 """
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from simulator.audit.money import add_money
 
 DISAGREEING_MAX: Final = 100  # are listed; all are counted
 
@@ -89,6 +92,38 @@ class Certainty:
         return self.attempts_succeeded / self.attempts_unknown if self.attempts_unknown else None
 
 
+@dataclass(slots=True)
+class Waits:
+    """Unknown outcomes of a part of the customers; parts add up to `certainty`. Eight bytes for each wait."""
+
+    attempts: int = 0
+    succeeded: int = 0
+    settled_ms: "array[int]" = field(default_factory=lambda: array("q"))
+    never_settled: int = 0
+    money_unsettled: dict[str, int] = field(default_factory=dict)
+
+    def add(self, other: "Waits") -> None:
+        self.attempts += other.attempts
+        self.succeeded += other.succeeded
+        self.settled_ms.extend(other.settled_ms)
+        self.never_settled += other.never_settled
+        add_money(self.money_unsettled, other.money_unsettled)
+
+    def certainty(self) -> Certainty:
+        ascending = sorted(self.settled_ms)
+        return Certainty(
+            attempts_unknown=self.attempts,
+            attempts_succeeded=self.succeeded,
+            intents_unknown=len(ascending) + self.never_settled,
+            intents_settled=len(ascending),
+            never_settled=self.never_settled,
+            p50_ms=percentile(ascending, 0.5),
+            p99_ms=percentile(ascending, 0.99),
+            max_ms=percentile(ascending, 1.0),
+            money_unsettled=dict(self.money_unsettled),
+        )
+
+
 @dataclass(frozen=True)
 class Comparison:
     intents: int = 0
@@ -99,7 +134,7 @@ class Comparison:
     certainty: Certainty = field(default_factory=Certainty)
 
     def __add__(self, other: "Comparison") -> "Comparison":
-        """Of two logs without an intent in common, at most one of them with a history."""
+        """Of two parts without an intent in common; `certainty` comes from the sum of their waits."""
         delivered: dict[tuple[int, int], int] = {}
         for one in (*self.deliveries, *other.deliveries):
             delivered[one.delivered, one.executed] = delivered.get((one.delivered, one.executed), 0) + one.intents
@@ -108,14 +143,12 @@ class Comparison:
             name = kind.belief, kind.key, kind.executed
             before = kinds.get(name)
             kinds[name] = kind if before is None else _both(before, kind)
-        certainty = self.certainty if self.certainty.attempts_unknown else other.certainty
         return Comparison(
             self.intents + other.intents,
             self.disagree + other.disagree,
             tuple(Deliveries(*name, intents) for name, intents in sorted(delivered.items())),
             tuple(sorted(kinds.values(), key=_order)),
             (*self.disagreeing, *other.disagreeing)[:DISAGREEING_MAX],
-            certainty,
         )
 
 
@@ -137,7 +170,7 @@ def agree(belief: Belief, key: KeySays, executed: int, *, keys_decide: bool) -> 
     return executed == 1 and not missing and belief not in (Belief.NO, Belief.NOT_SENT)
 
 
-def summed(intents: Iterable[tuple[Disagreement, bool]], certainty: Certainty) -> Comparison:
+def summed(intents: Iterable[tuple[Disagreement, bool]]) -> Comparison:
     """All intents, each with whether its witnesses agree."""
     delivered: dict[tuple[int, int], int] = {}
     kinds: dict[tuple[Belief, KeySays, int, bool], tuple[int, dict[str, int]]] = {}
@@ -162,7 +195,6 @@ def summed(intents: Iterable[tuple[Disagreement, bool]], certainty: Certainty) -
         tuple(Deliveries(*times, number) for times, number in sorted(delivered.items())),
         tuple(sorted((Kind(*name, number, money) for name, (number, money) in kinds.items()), key=_order)),
         tuple(disagreeing),
-        certainty,
     )
 
 

@@ -83,7 +83,7 @@ class Evidence:
     latest: int = 0  # the newest moment that log (by the brokers' clock) or history know of
     settled: dict[int, bool] = field(default_factory=dict)
     whole: dict[int, bool] = field(default_factory=dict)  # commands, charges and replies from their first record on
-    history_complete: bool = False  # every command here was sent by a customer of the history
+    history_complete: dict[int, bool] = field(default_factory=dict)  # nobody but the history's customers was there
 
     @property
     def keys_decide(self) -> bool:
@@ -109,6 +109,10 @@ class Evidence:
         """The highest log timestamp the partition has seen."""
         position = self.positions.get(partition)
         return max(position.clock if position else 0, self.clocks.get(partition, 0))
+
+    def absent_for(self, merchant_id: str) -> bool:
+        """The same of the partition in which a merchant's customers are served."""
+        return self.absent(rules.partition_of(merchant_id.encode(), self.extent.partitions))
 
     def misrouted(self, command: Command) -> bool:
         """Whether the command lies in a partition its merchant does not belong to."""
@@ -138,4 +142,5 @@ class Evidence:
             last_command=self.last_command,
             settled=self.settled,
             whole=self.whole,
+            history_complete=self.history_complete,
         )

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from heapq import nsmallest
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
+from simulator.audit.aborted_read import clocks_apart_ms
 from simulator.audit.books import Books
-from simulator.audit.compared import compare, key_window
-from simulator.audit.comparison import Comparison
+from simulator.audit.compared import compare, key_window, waits
+from simulator.audit.comparison import Comparison, Waits
 from simulator.audit.declared import BEGINNING, CHARGING, HOLDS, TAKES
 from simulator.audit.evidence import Evidence
 from simulator.audit.finding import Finding
@@ -49,6 +50,16 @@ class Cases:
         self.smallest = nsmallest(WITNESSES, [*self.smallest, *other.smallest], key=itemgetter(0))
 
 
+class Doubtful(NamedTuple):
+    """A finding that is a case unless the clocks are further apart than this part of the log can tell."""
+
+    unless_clocks_apart_ms: int
+    name: str
+    cause: str | None
+    case: Cases
+    at_stake: dict[str, int]  # beyond what other findings about the same intent come to
+
+
 @dataclass(slots=True)
 class Part:
     """What was found in a part of the log."""
@@ -59,6 +70,9 @@ class Part:
     counts: Counts = field(default_factory=Counts)
     at_stake: dict[str, int] = field(default_factory=dict)
     comparison: Comparison = field(default_factory=Comparison)
+    waits: Waits = field(default_factory=Waits)
+    clocks_apart_ms: int = 0
+    doubtful: list[Doubtful] = field(default_factory=list)  # one for a customer who heard an aborted answer, at most
     key_window: KeyWindow = field(default_factory=KeyWindow)
     repeats: tuple[Repeat, ...] = ()  # REPEATS_MAX at most
     unreadable: list[tuple[str, int, int]] = field(default_factory=list)  # topic, partition, offset
@@ -72,10 +86,21 @@ class Part:
         self.counts = self.counts + other.counts
         add_money(self.at_stake, other.at_stake)
         self.comparison = self.comparison + other.comparison
+        self.waits.add(other.waits)
+        self.clocks_apart_ms = max(self.clocks_apart_ms, other.clocks_apart_ms)
+        self.doubtful += other.doubtful
         self.key_window = self.key_window + other.key_window
         self.repeats = (*self.repeats, *other.repeats)[:REPEATS_MAX]
         self.unreadable = [*self.unreadable, *other.unreadable][:UNREADABLE_MAX]
         self.unreadable_count += other.unreadable_count
+
+    def settle(self) -> None:
+        """Once everything is added up: what was doubtful is a case or none."""
+        for doubtful in self.doubtful:
+            if self.clocks_apart_ms < doubtful.unless_clocks_apart_ms:
+                self.cases.setdefault((doubtful.name, doubtful.cause), Cases()).add(doubtful.case)
+                add_money(self.at_stake, doubtful.at_stake)
+        self.doubtful = []
 
     def anomalies(self, order: Iterable[str]) -> Iterable[Anomaly]:
         """Those of these checks, in this order; of one check by cause."""
@@ -107,6 +132,14 @@ def examine(
             part.ran.add(name)
         except Exception as error:  # noqa: BLE001, RUF100  a crashed check is a reason, whatever it crashed of
             part.crashed[name] = f"{type(error).__name__}: {error}"
+    doubtful = [
+        (name, finding)
+        for name, found in findings.items()
+        for finding in found
+        if finding.unless_clocks_apart_ms is not None
+    ]
+    for name in {name for name, _ in doubtful}:
+        findings[name] = [finding for finding in findings[name] if finding.unless_clocks_apart_ms is None]
     for name, found in findings.items():
         for finding in found:
             cases = part.cases.setdefault((name, finding.cause), Cases())
@@ -116,8 +149,13 @@ def examine(
             smallest = nsmallest(WITNESSES, (f for f in found if f.cause == cause), key=lambda finding: finding.size)
             part.cases[name, cause].smallest = [(finding.size, finding.witness(evidence)) for finding in smallest]
     part.counts = _counts(evidence, findings)
-    part.at_stake = _at_stake(findings)
+    stakes = _stakes(findings)
+    for (_, currency), amount in stakes.items():
+        add_money(part.at_stake, {currency: amount})
+    part.doubtful = [_doubtful(evidence, name, finding, stakes) for name, finding in doubtful]
+    part.clocks_apart_ms = clocks_apart_ms(evidence)
     part.comparison = compare(evidence)
+    part.waits = waits(evidence)
     part.key_window = key_window(evidence)
     part.repeats = repeats(evidence, findings.get("duplicate_charge", ()))[:REPEATS_MAX]
     return part
@@ -127,7 +165,17 @@ def _with_books(check: LedgerCheck, books: Books, evidence: Evidence) -> Iterabl
     return check(evidence, books)
 
 
-def _at_stake(findings: Mapping[str, list[Finding]]) -> dict[str, int]:
+def _doubtful(evidence: Evidence, name: str, finding: Finding, stakes: Mapping[tuple[str, str], int]) -> Doubtful:
+    assert finding.unless_clocks_apart_ms is not None
+    case = Cases(1, dict(finding.money), [(finding.size, finding.witness(evidence))])
+    beyond = {
+        currency: max(0, amount - stakes.get((finding.intent or finding.subject, currency), 0))
+        for currency, amount in finding.money.items()
+    }
+    return Doubtful(finding.unless_clocks_apart_ms, name, finding.cause, case, beyond)
+
+
+def _stakes(findings: Mapping[str, list[Finding]]) -> dict[tuple[str, str], int]:
     """Per intent the largest sum of any anomaly: one mishap seen by three checks counts once."""
     stakes: dict[tuple[str, str], int] = {}
     for found in findings.values():
@@ -137,10 +185,7 @@ def _at_stake(findings: Mapping[str, list[Finding]]) -> dict[str, int]:
                 of_check[finding.intent or finding.subject, currency] += amount
         for name, amount in of_check.items():
             stakes[name] = max(stakes.get(name, 0), amount)
-    total: dict[str, int] = {}
-    for (_, currency), amount in stakes.items():
-        add_money(total, {currency: amount})
-    return total
+    return stakes
 
 
 def _counts(evidence: Evidence, findings: Mapping[str, list[Finding]]) -> Counts:

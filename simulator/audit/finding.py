@@ -37,6 +37,7 @@ class Finding:
     cause: str | None = None
     money: Money = field(default_factory=dict)
     intent: str = ""
+    unless_clocks_apart_ms: int | None = None  # no case where the customers' clock is known to be as far behind
 
     @property
     def size(self) -> tuple[int, int, int]:

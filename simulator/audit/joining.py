@@ -5,7 +5,6 @@ Out:     the same, its commands numbered by the life of their key and named by t
 """
 
 from collections import defaultdict
-from typing import Any
 
 from simulator.audit import rules
 from simulator.audit.clients import Clients
@@ -25,7 +24,8 @@ def join(evidence: Evidence) -> None:
         _intents_by_key(evidence)
     else:
         _intents_by_history(evidence, evidence.clients)
-        evidence.history_complete = _complete(evidence, evidence.clients)
+        if not evidence.history_complete:
+            _complete(evidence, evidence.clients)
     for command in evidence.commands:
         if command.intent:
             evidence.commands_of_intent[command.intent].append(command)
@@ -74,29 +74,30 @@ def _intents_by_key(evidence: Evidence) -> None:
             command.intent = name
 
 
-def _complete(evidence: Evidence, clients: Clients) -> bool:
-    """Others may use the namespace too: then a command that no customer of ours sent is theirs."""
-    started = clients.run.get("started_at")
-    merchants = {intent.merchant_id for intent in clients.intents.values()}
-    return started is not None and all(
-        command.timestamp >= started and command.merchant_id in merchants
-        for command in evidence.commands
-        if command.command_id
-    )
+def _complete(evidence: Evidence, clients: Clients) -> None:
+    """Others may use a partition too: then a command in it that no customer of ours sent is theirs."""
+    evidence.history_complete = dict.fromkeys(range(evidence.extent.partitions), True)
+    for command in evidence.commands:
+        if command.command_id and not clients.could_have_sent(command.merchant_id, command.timestamp):
+            evidence.history_complete[command.partition] = False
 
 
 def _intents_by_history(evidence: Evidence, clients: Clients) -> None:
     prints: dict[str, str] = {}
-    keyless: dict[tuple[str, str], list[str]] = defaultdict(list)
+    by_key: dict[tuple[str, str], list[str]] = {}  # in the order in which they were meant
+    keyless: dict[tuple[str, str], str] = {}
     for intent in clients.intents.values():
         for attempt in intent.attempts.values():
-            if attempt.idempotency_key is None and isinstance(attempt.payload, dict):
+            if attempt.idempotency_key is not None:
+                users = by_key.setdefault((attempt.merchant_id, attempt.idempotency_key), [])
+                if intent.name not in users:
+                    users.append(intent.name)
+            elif isinstance(attempt.payload, dict):
                 mark = rules.fingerprint(attempt.operation, attempt.payload)
-                if intent.name not in keyless[attempt.merchant_id, mark]:
-                    keyless[attempt.merchant_id, mark].append(intent.name)
+                keyless.setdefault((attempt.merchant_id, mark), intent.name)
     for identity, commands in evidence.commands_of.items():
         first = commands[0]
-        name = _intent_of(first, clients, prints, keyless)
+        name = _intent_of(first, clients, prints, by_key, keyless)
         for command in commands:
             command.intent = name or ""
             command.foreign = name is None
@@ -106,18 +107,20 @@ def _intents_by_history(evidence: Evidence, clients: Clients) -> None:
 
 
 def _intent_of(
-    command: Command, clients: Clients, prints: dict[str, str], keyless: dict[tuple[str, str], list[str]]
+    command: Command,
+    clients: Clients,
+    prints: dict[str, str],
+    by_key: dict[tuple[str, str], list[str]],
+    keyless: dict[tuple[str, str], str],
 ) -> str | None:
-    payload: Any = command.payload
-    if command.operation in BEGINNING and isinstance(payload, dict):
-        named = (payload.get("metadata") or {}).get("intent") if isinstance(payload.get("metadata"), dict) else None
-        intent = clients.intents.get(named) if isinstance(named, str) else None
+    if command.operation in BEGINNING:
+        named = rules.intent_named(command.payload)
+        intent = clients.intents.get(named) if named is not None else None
         if intent is not None and intent.merchant_id == command.merchant_id and intent.operation in BEGINNING:
             return intent.name
     if command.idempotency_key is None:
-        candidates = keyless.get((command.merchant_id, command.fingerprint), [])
-        return candidates[0] if candidates else None
-    users = clients.by_key.get((command.merchant_id, command.idempotency_key), [])
+        return keyless.get((command.merchant_id, command.fingerprint))
+    users = by_key.get((command.merchant_id, command.idempotency_key), [])
     if len(users) > 1:
         for user in users:
             if user not in prints:

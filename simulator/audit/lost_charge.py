@@ -58,7 +58,7 @@ def _answered_on_the_log(evidence: Evidence, executed: _Executed, claimed: set[t
         if not commands:
             continue
         first = commands[0]
-        name, money = _claim(first.operation, reply.body)
+        name, money = _claim(first.operation, reply.body, first.intent)
         if (first.operation, name) in executed.done or (first.operation, name) in claimed:
             continue
         claimed.add((first.operation, name))
@@ -67,13 +67,13 @@ def _answered_on_the_log(evidence: Evidence, executed: _Executed, claimed: set[t
 
 
 def _answered_to_clients(evidence: Evidence, executed: _Executed, claimed: set[tuple[str, str]]) -> Iterator[Finding]:
-    if evidence.clients is None or not all(map(evidence.absent, range(evidence.extent.partitions))):
-        return
-    for intent in evidence.clients.intents.values():
+    for intent in evidence.clients.intents.values() if evidence.clients is not None else ():
+        if not evidence.absent_for(intent.merchant_id):
+            continue
         for attempt in intent.attempts.values():
             if attempt.end != "ok" or not 200 <= (attempt.status or 0) < 300 or attempt.body is None:
                 continue
-            name, money = _claim(attempt.operation, attempt.body)
+            name, money = _claim(attempt.operation, attempt.body, intent.name)
             if (attempt.operation, name) in executed.done or (attempt.operation, name) in claimed:
                 continue
             claimed.add((attempt.operation, name))
@@ -122,7 +122,7 @@ def _would_execute(evidence: Evidence, command: Command) -> bool:
     return command.payload["charge_id"] in evidence.events_of_charge
 
 
-def _claim(operation: str, body: str) -> tuple[str, dict[str, int]]:
+def _claim(operation: str, body: str, intent: str) -> tuple[str, dict[str, int]]:
     """What a 2xx body says was done: the id it was done to, and how much money that was."""
     try:
         value = orjson.loads(body)
@@ -130,4 +130,4 @@ def _claim(operation: str, body: str) -> tuple[str, dict[str, int]]:
         money = {str(value["currency"]): int(value[member])} if member else {}
         return str(value["id"]), money
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-        return f"with an unreadable body ({body[:40]})", {}
+        return f"of {intent} with an unreadable body ({body[:40]})", {}

@@ -23,6 +23,6 @@ def find(evidence: Evidence) -> Iterator[Finding]:
             if evidence.whole.get(event.partition, False):
                 summary = f"{event.type} of {event.amount} {event.currency} without any command {event.command_id}."
                 yield Finding(event.charge_id, summary, (event,), None, event.money)
-        elif commands[0].foreign and evidence.history_complete:
+        elif commands[0].foreign and evidence.history_complete.get(event.partition, False):
             summary = f"{event.type} of {event.amount} {event.currency} for a command that no customer sent."
             yield Finding(event.charge_id, summary, (commands[0], event), None, event.money)

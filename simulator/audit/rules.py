@@ -11,6 +11,7 @@ Source:  CONTRACT, "HTTP" and "The log"; `events/operations` and `events/charge_
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -84,6 +85,13 @@ def canonical(value: Any) -> str:
 
 def fingerprint(operation: str, payload: Any) -> str:
     return sha256(canonical({"type": operation, "payload": payload}).encode()).hexdigest()
+
+
+def intent_named(payload: Any) -> str | None:
+    """The customer's intent that a creation says it is for, in its metadata."""
+    metadata = payload.get("metadata") if isinstance(payload, dict) else None
+    named = metadata.get("intent") if isinstance(metadata, dict) else None
+    return named if isinstance(named, str) else None
 
 
 def valid(name: str, payload: Any) -> bool:
@@ -235,6 +243,7 @@ def evolved(kind: EventType, amount: int, before: dict[str, Any]) -> dict[str, A
     return after
 
 
+@lru_cache(maxsize=4096)  # asked of every command and every customer; merchants are few
 def partition_of(key: bytes, partitions: int) -> int:
     """Java Kafka's default: murmur2 of the record key, without its sign."""
     mask, multiplier = 0xFFFFFFFF, 0x5BD1E995

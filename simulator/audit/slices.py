@@ -1,8 +1,9 @@
 """Cuts one partition's commands into slices that can be examined one after the other.
 
-In:      each command's offset and its nodes: whatever ties it to other records (its identity, its key, its charge).
-Out:     the slice of a command, of a node.
-Units:   about `commands_per_slice` commands a slice; what hangs together is never cut, however large it is.
+In:      each command's offset and its nodes: whatever ties it to other records (its identity, its key, its charge);
+         after them each customer's intent, by its nodes.
+Out:     the slice of a command, of a node, of an intent.
+Units:   about `commands_per_slice` commands and intents a slice; what hangs together is never cut, however large it is.
 Source:  union-find by halving paths (Tarjan, van Leeuwen). Two nodes that hash alike only make a slice larger than it
          need be.
 
@@ -22,26 +23,34 @@ _NODE_MASK: Final = (1 << _NODE_BITS) - 1
 
 
 class Slices:
-    """`add` every command in order of offset, then `cut`."""
+    """`add` every command in order of offset, then `add_intent` for each of them, then `cut`."""
 
     def __init__(self, commands_per_slice: int) -> None:
         self.count = 1
         self._size = commands_per_slice
+        self._added = 0
         self._offsets = array("q")
         self._buckets = [array("Q") for _ in range(BUCKETS)]  # node and number of its command in one integer
         self._parents = array("I")
         self._slices = array("I")
 
     def add(self, offset: int, nodes: Iterable[int]) -> None:
-        number = len(self._offsets)
         self._offsets.append(offset)
+        self._add(nodes)
+
+    def add_intent(self, nodes: Iterable[int]) -> None:
+        self._add(nodes)
+
+    def _add(self, nodes: Iterable[int]) -> None:
+        number = self._added
+        self._added += 1
         for node in nodes:
             mixed = _mixed(node)
             self._buckets[mixed % BUCKETS].append((mixed // BUCKETS & _NODE_MASK) << _NUMBER_BITS | number)
 
     def cut(self) -> None:
         """Join what hangs together, then fill one slice after the other, in order of the first command."""
-        self._parents = array("I", range(len(self._offsets)))
+        self._parents = array("I", range(self._added))
         for index, bucket in enumerate(self._buckets):
             self._buckets[index] = ordered = array("Q", sorted(bucket))
             last_node, last_number = -1, 0
@@ -83,6 +92,10 @@ class Slices:
     def of_command(self, offset: int) -> int | None:
         at = bisect_left(self._offsets, offset)
         return self._slices[at] if at < len(self._offsets) and self._offsets[at] == offset else None
+
+    def of_intent(self, index: int) -> int:
+        """The slice of the intent that was added as the `index`th, from 0."""
+        return self._slices[len(self._offsets) + index]
 
     def of_node(self, node: int) -> int | None:
         mixed = _mixed(node)

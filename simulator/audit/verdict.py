@@ -7,6 +7,7 @@ Source:  Jepsen merges verdicts the same way. A pass needs everything: a settled
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from simulator.audit.books import Books
 from simulator.audit.evidence import Evidence
@@ -33,6 +34,7 @@ def judge(
 
 def conclude(evidence: Evidence, part: Part, order: list[str], *, with_ledger: bool) -> Report:
     """`order` names the checks, worst first."""
+    part.settle()
     names = list(dict.fromkeys(order))
     anomalies = tuple(part.anomalies(names))
     unknown = (*_reasons(evidence, part), *_crashes(part))
@@ -49,7 +51,7 @@ def conclude(evidence: Evidence, part: Part, order: list[str], *, with_ledger: b
         fault_hits=dict(clients.fault_hits) if clients else {},
         with_history=clients is not None,
         with_ledger=with_ledger,
-        comparison=part.comparison,
+        comparison=replace(part.comparison, certainty=part.waits.certainty()),
         key_window=part.key_window,
         repeats=part.repeats,
     )

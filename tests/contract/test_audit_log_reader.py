@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -15,6 +16,7 @@ from simulator.audit.evidence import Evidence
 from simulator.audit.log import Entry, Extent, Fate
 from simulator.audit_run import audit_namespace
 from simulator.broker.embedded import EmbeddedBroker
+from simulator.history import HistoryWriter, InvalidHistory
 from simulator.log_reader import LogReader, LogReadError
 
 SHOP = "shop"
@@ -116,9 +118,17 @@ async def test_namespace_that_is_not_there_is_one_sentence(kafka: EmbeddedBroker
 
 @pytest.mark.parametrize(("at_once", "workers"), [(10_000, 1), (0, 1), (0, 2)], ids=["at once", "sliced", "shared out"])
 async def test_audit_of_a_namespace_reads_the_real_log(
-    cluster: KafkaConnection, namespace: str, monkeypatch: pytest.MonkeyPatch, at_once: int, workers: int
+    cluster: KafkaConnection,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    at_once: int,
+    workers: int,
+    tmp_path: Path,
 ) -> None:
-    """A command that nobody has executed yet makes the verdict unknown, and an invented charge makes it invalid."""
+    """A command that nobody has executed yet makes the verdict unknown, and an invented charge makes it invalid.
+
+    With a history it is the same, beside what its customers say.
+    """
     monkeypatch.setattr(audit_run, "AT_ONCE_RECORDS", at_once)
     monkeypatch.setattr(audit_run, "workers_for", lambda _: workers)
     command = {
@@ -156,6 +166,21 @@ async def test_audit_of_a_namespace_reads_the_real_log(
     assert report.verdict == "invalid"
     assert report.found("phantom_charge") == 1
     assert "reading charges: 1 records" in said
+    history = tmp_path / "history.jsonl"
+    asks = {"merchant_id": SHOP, "operation": "charge.create", "payload": command["payload"], "at": 1}
+    with HistoryWriter(history) as writing:
+        writing.write({"kind": "run", "at": 1, "started_at": 1, "namespace": namespace})
+        for intent, key in (("i1", "k"), ("i2", "never arrived")):
+            writing.write({"kind": "intent", "intent": intent, **asks})
+            writing.write({"kind": "invoke", "intent": intent, "attempt": 1, "idempotency_key": key, **asks})
+            writing.write({"kind": "info", "intent": intent, "attempt": 1, "at": 2, "reason": "timeout"})
+    report = await audit_namespace(cluster, namespace, history=history)
+    assert (report.verdict, report.found("phantom_charge")) == ("invalid", 1)
+    assert (report.counts.intents, report.counts.left_unknown) == (2, 2)
+    assert sorted((one.delivered, one.intents) for one in report.comparison.deliveries) == [(0, 1), (1, 1)]
+    assert report.comparison.certainty.never_settled == 2
+    with pytest.raises(InvalidHistory, match="without what its kind needs"):
+        await audit_namespace(cluster, namespace, history=[{"kind": "run"}, {"kind": "invoke", "intent": "i3"}])
 
 
 async def test_a_process_that_dies_is_no_verdict(

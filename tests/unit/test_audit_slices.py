@@ -274,7 +274,7 @@ def test_what_is_spilled_comes_back_in_order(records: list[tuple[int, str, bytes
         for offset, (slice_, topic, value) in enumerate(records)
     ]
     with pytest.MonkeyPatch.context() as patch, Spill(3, 3) as spill:
-        patch.setattr("simulator.spill.BUFFER_BYTES", 300)
+        patch.setattr("simulator.blocks.BUFFER_BYTES", 300)
         for slice_, topic, entry in entries:
             spill.put(slice_, topic, entry, 9, headers=True)
         for number in range(3):
