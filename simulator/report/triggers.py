@@ -4,13 +4,15 @@ In:      `Told`, the repeated executions; an operation and one of its tries.
 Out:     the name of a fault (`lose_response`), or one of HABITS.
 Units:   Unix milliseconds.
 Source:  instants, gateways and reasons of the history. It is the likeliest reason, not a proof: two losses within a few
-         milliseconds on one gateway can be taken for each other. The auditor's causes do not depend on it.
+         milliseconds on one gateway can be taken for each other. The auditor's causes do not depend on it. Only what
+         resets, or falls silent, or ends the gateway can have reset a connection: delays and copies cannot.
 """
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Final
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from simulator.audit.report import Repeat
 from simulator.report.folding import Operation, Strike, Told, Try
@@ -27,6 +29,16 @@ HABITS: Final = {
 REDELIVERIES: Final = ("crash_redelivery", "rewind")  # of all other causes a customer is one
 RESET_MS: Final = 30  # between a fault's line of history and the customer's
 AFTERMATH_MS: Final = 12_000  # a dead processor's partitions answer again within this
+_at = attrgetter("at")
+
+
+class _Hit(NamedTuple):
+    """What one request met on its way to a gateway."""
+
+    at: int
+    fault: str
+    manner: str  # reset, silence, late, copy
+    let_go_at: int  # when the strike ended; what was silenced is reset then
 
 
 @dataclass
@@ -34,7 +46,7 @@ class Triggers:
     """Hits of the faults that touch single requests, by gateway; and the strikes of all others."""
 
     told: Told
-    _hits: dict[str, list[tuple[int, str, str]]] = field(init=False, default_factory=lambda: defaultdict(list))
+    _hits: dict[str, list[_Hit]] = field(init=False, default_factory=lambda: defaultdict(list))
     _others: list[Strike] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -43,7 +55,8 @@ class Triggers:
                 self._others.append(strike)
                 continue
             for at, detail in strike.hits:
-                self._hits[str(detail.get("gateway"))].append((at, strike.fault, str(detail.get("manner", ""))))
+                hit = _Hit(at, strike.fault, str(detail.get("manner", "")), strike.ended_at or 0)
+                self._hits[str(detail.get("gateway"))].append(hit)
         for hits in self._hits.values():
             hits.sort()
 
@@ -55,8 +68,7 @@ class Triggers:
         if operation is None or again is None:
             return "not_known"
         if again.resent_at is not None and again.resent_at <= repeat.asked_at + 2:
-            at = again.resent_at
-            return self._hit(again.gateway, at - RESET_MS, at + RESET_MS, at) or "silent_resend"
+            return self._of_reset(again.gateway, again.at, again.resent_at) or "silent_resend"
         return self.of_try(operation, again)
 
     def try_of(self, repeat: Repeat) -> Try | None:
@@ -80,20 +92,40 @@ class Triggers:
         if before.reason.startswith("the customer's connection"):
             return "own_connection_lost"
         if "reset" in before.reason or "closed" in before.reason:
-            lost = self._hit(before.gateway, before.ended_at - RESET_MS, before.ended_at + RESET_MS, before.ended_at)
-            return lost or self._going_on(before.at, before.ended_at) or "connection_reset"
-        silenced = self._hit(before.gateway, before.at - 5, before.at + RESET_MS, before.at, manner="silence")
+            return self._of_reset(before.gateway, before.at, before.ended_at) or "connection_reset"
+        silenced = self._hit(before.gateway, before.at - 5, before.at + RESET_MS, before.at, "silence")
         return silenced or self._going_on(before.at, before.ended_at) or "slow_answer"
 
-    def _hit(self, gateway: str, since: int, until: int, near: int, manner: str = "") -> str | None:
-        hits = self._hits.get(gateway, [])
-        there = hits[bisect_left(hits, (since,)) : bisect_right(hits, (until, "\uffff"))]
-        there = [hit for hit in there if not manner or hit[2] == manner]
-        return min(there, key=lambda hit: abs(hit[0] - near))[1] if there else None
+    def _of_reset(self, gateway: str, begin: int, at: int) -> str | None:
+        """What can have broken a connection: a reset, the end of a silence on it, or the end of its gateway."""
+        silenced = [
+            hit
+            for hit in self._between(gateway, begin - 5, at)
+            if hit.manner == "silence" and abs(hit.let_go_at - at) <= RESET_MS
+        ]
+        return (
+            self._hit(gateway, at - RESET_MS, at + RESET_MS, at, "reset")
+            or (silenced[-1].fault if silenced else None)
+            or self._going_on(begin, at, of_process=gateway)
+        )
 
-    def _going_on(self, begin: int, end: int) -> str | None:
-        """The fault that last began of those that disturbed the system within [begin, end]."""
-        on = [s for s in self._others if s.hits and s.began_at <= end and (s.ended_at is None or s.ended_at >= begin)]
+    def _hit(self, gateway: str, since: int, until: int, near: int, manner: str) -> str | None:
+        there = [hit for hit in self._between(gateway, since, until) if hit.manner == manner]
+        return min(there, key=lambda hit: abs(hit.at - near)).fault if there else None
+
+    def _between(self, gateway: str, since: int, until: int) -> list[_Hit]:
+        hits = self._hits.get(gateway, [])
+        return hits[bisect_left(hits, since, key=_at) : bisect_right(hits, until, key=_at)]
+
+    def _going_on(self, begin: int, end: int, of_process: str = "") -> str | None:
+        """The fault that last began of those that disturbed the system, or that process, within [begin, end]."""
+        on = [
+            strike
+            for strike in self._others
+            if any(not of_process or detail.get("process") == of_process for _, detail in strike.hits)
+            and strike.began_at <= end
+            and (strike.ended_at is None or strike.ended_at >= begin)
+        ]
         return max(on, key=lambda strike: strike.began_at).fault if on else None
 
     def _of_redelivery(self, repeat: Repeat) -> str:

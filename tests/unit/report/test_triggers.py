@@ -38,6 +38,19 @@ KILL = [
     fault("kill_processor", "hit", 900, process="p"),
     fault("kill_processor", "end", 950),
 ]
+
+
+def hole(ends: int) -> list[dict[str, Any]]:
+    """A request vanishes; whatever lost bytes is reset when the fault ends."""
+    hit = fault("black_hole", "hit", 3, gateway="gateway 0", manner="silence")
+    return [fault("black_hole", "begin", 0), hit, fault("black_hole", "end", ends)]
+
+
+def gateway_killed(process: str) -> list[dict[str, Any]]:
+    hit = fault("kill_gateway", "hit", 95, process=process, pid=7)
+    return [fault("kill_gateway", "begin", 90), hit, fault("kill_gateway", "end", 120)]
+
+
 RESET = {"kind": "info", "reason": "the connection was reset: Connection reset by peer"}
 PATIENCE = {"kind": "info", "reason": "no answer within 4000 ms"}
 GONE = {"kind": "info", "reason": "the customer's connection was lost"}
@@ -52,6 +65,15 @@ ANSWER = {"kind": "ok", "status": 201, "replayed": False}
         (lost("lose_request", 3, "silence"), PATIENCE, "lose_request"),
         (lost("lose_response", 98, gateway="gateway 1"), RESET, "connection_reset"),
         (lost("lose_response", 50), RESET, "connection_reset"),
+        (lost("slow_link", 98, "late"), RESET, "connection_reset"),
+        (lost("deliver_twice", 98, "copy"), RESET, "connection_reset"),
+        (lost("slow_link", 98, "late") + lost("lose_response", 90), RESET, "lose_response"),
+        (lost("slow_link", 3, "late"), PATIENCE, "slow_answer"),
+        (hole(ends=101), RESET, "black_hole"),
+        (hole(ends=9_000), RESET, "connection_reset"),
+        (KILL, RESET, "connection_reset"),
+        (gateway_killed("gateway 0"), RESET, "kill_gateway"),
+        (gateway_killed("gateway 1"), RESET, "connection_reset"),
         (KILL, PATIENCE, "kill_processor"),
         ([], PATIENCE, "slow_answer"),
         (lost("lose_response", 98), GONE, "own_connection_lost"),
@@ -61,7 +83,7 @@ ANSWER = {"kind": "ok", "status": 201, "replayed": False}
 def test_the_end_of_the_request_before_says_why_a_customer_asked_again(
     faults: list[dict[str, Any]], end: dict[str, Any], expected: str
 ) -> None:
-    """A loss on that gateway within 30 ms, a disturbance meanwhile, or the customer's own habit."""
+    """A loss of that kind on that gateway within 30 ms, a disturbance meanwhile, or the customer's own habit."""
     history = sorted([*faults, asked(1, 0), ended(1, 100, **end), asked(2, 300)], key=lambda one: one["at"])
     told = fold(history)
     operation = told.operations["i"]
