@@ -71,6 +71,14 @@ class Bite(NamedTuple):
     proof: str
 
 
+class Copy(NamedTuple):
+    """A request that the network delivered once more, and whose answer nobody heard."""
+
+    intent: str | None  # where its body names one
+    idempotency_key: str | None
+    request: str  # method and path
+
+
 @dataclass(slots=True)
 class Clients:
     """One run as its clients and its vandals wrote it down."""
@@ -85,6 +93,7 @@ class Clients:
     last_at: int = 0  # of the last line
     bites: list[Bite] = field(default_factory=list)  # in order
     copied: set[str] = field(default_factory=set)  # charges and refunds made by copies that the network delivered
+    unheard_copies: dict[str | None, list[Copy]] = field(default_factory=dict)  # by their key
 
     def slice(self, intents: Iterable[Intent]) -> "Clients":
         """The same run with these intents only, in the order in which they were meant."""
@@ -188,6 +197,17 @@ def _resend(intents: dict[str, Intent], line: Mapping[str, Any]) -> None:
         attempt.resent.append((line["at"], line.get("gateway") or ""))
 
 
+def _copy(clients: Clients, detail: Mapping[str, Any]) -> None:
+    """A 5xx tells as little of what became of it as no answer does."""
+    key, status = detail.get("idempotency_key"), detail.get("status")
+    if detail.get("made"):
+        if not detail.get("replayed"):
+            clients.copied.add(detail["made"])
+    elif status is None or status >= 500:
+        copy = Copy(detail.get("intent"), key, str(detail.get("request", "")))
+        clients.unheard_copies.setdefault(key, []).append(copy)
+
+
 def _fault(clients: Clients, line: Mapping[str, Any], began: dict[tuple[str, Any], int]) -> None:
     """One fault may strike several times, and its strikes may overlap: `number` tells them apart."""
     name, phase, at, detail = line["fault"], line["phase"], line["at"], line.get("detail") or {}
@@ -202,8 +222,8 @@ def _fault(clients: Clients, line: Mapping[str, Any], began: dict[tuple[str, Any
         clients.fault_hits[name] = clients.fault_hits.get(name, 0) + 1
         proof = ", ".join(f"{word} {value}" for word, value in detail.items() if isinstance(value, str | int))
         clients.bites.append(Bite(at, name, proof))
-        if detail.get("manner") == "copy" and detail.get("made") and not detail.get("replayed"):
-            clients.copied.add(detail["made"])
+        if detail.get("manner") == "copy":
+            _copy(clients, detail)
         since = [start for (fault, _), start in began.items() if fault == name]
         if not since:
             clients.outages.append((at, at))

@@ -3,7 +3,7 @@
 Is:      a second charge, hold, capture, void, refund or whatever else for what the customer meant
          to do once. Cause client_retry: another command (the customer's retry) was executed too. Cause
          new_key: so it was, and under another key: every key was honoured, the client used two. Cause
-         network_duplicate: the network delivered one request twice, and both were executed. Cause
+         network_duplicate: the network delivered one request twice, and both were executed (`network`). Cause
          rewind: the same command was executed again after offsets were moved back over it. Cause
          duplicate_command: so it was, and it is on the log more than once. Cause crash_redelivery: the same
          command was executed again otherwise.
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 from simulator.audit.evidence import Evidence
 from simulator.audit.finding import Finding
+from simulator.audit.network import by_copies
 from simulator.audit.records import Event
 
 NAME = "duplicate_charge"
@@ -26,23 +27,26 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     for intent, events in evidence.events_of_intent.items():
         if len(events) < 2:
             continue
+        executed = sorted((event for event in events if event.executed), key=_place)
+        copied = by_copies(evidence, intent, executed)
         # What a copy of the network made comes last: it is the one too many, even where it came first.
-        executed = sorted(
-            (event for event in events if event.executed), key=lambda event: (_copied(evidence, event), _place(event))
-        )
+        executed.sort(key=lambda event: (event.identity in copied, _place(event)))
         seen = {executed[0].identity} if executed else set()
         for event in executed[1:]:
-            yield _finding(evidence, intent, executed[0], event, event.identity in seen)
+            if event.identity in seen:
+                cause = _again(evidence, event)
+            else:
+                cause = "network_duplicate" if event.identity in copied else _retry(evidence, intent, event)
+            yield _finding(evidence, intent, executed[0], event, cause)
             seen.add(event.identity)
 
 
-def _finding(evidence: Evidence, intent: str, first: Event, again: Event, same: bool) -> Finding:
+def _finding(evidence: Evidence, intent: str, first: Event, again: Event, cause: str) -> Finding:
     commands = {
         (command.partition, command.offset): command
         for event in (first, again)
         for command in evidence.commands_of.get(event.identity, ())
     }
-    cause = _cause(evidence, again) if same else _retry(evidence, intent, again)
     how = {
         "client_retry": "a retry of the customer was executed as well",
         "new_key": "the client asked again under another key, and each key was honoured",
@@ -65,7 +69,7 @@ def _place(event: Event) -> tuple[int, int, int]:
     return event.timestamp, event.partition, event.offset
 
 
-def _cause(evidence: Evidence, event: Event) -> str:
+def _again(evidence: Evidence, event: Event) -> str:
     rewinds = evidence.clients.rewinds if evidence.clients else ()
     for command in evidence.commands_of.get(event.identity, ()):
         for rewind in rewinds:
@@ -77,18 +81,8 @@ def _cause(evidence: Evidence, event: Event) -> str:
     return "duplicate_command" if len(copies) > 1 else "crash_redelivery"
 
 
-def _copied(evidence: Evidence, event: Event) -> bool:
-    """Whether a copy that the network delivered made this charge or refund; what follows on a charge is not its."""
-    if evidence.clients is None or not evidence.clients.copied:
-        return False
-    made = event.refund["id"] if event.refund is not None else event.charge_id if event.sequence == 1 else None
-    return made in evidence.clients.copied
-
-
 def _retry(evidence: Evidence, intent: str, again: Event) -> str:
     """A new key if nothing of this intent was executed before under the key of this event."""
-    if _copied(evidence, again):
-        return "network_duplicate"
     earlier = [event for event in evidence.events_of_intent[intent] if event.executed and _place(event) < _place(again)]
     if again.idempotency_key is None or any(event.idempotency_key == again.idempotency_key for event in earlier):
         return "client_retry"

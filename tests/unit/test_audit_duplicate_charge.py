@@ -1,5 +1,7 @@
 """duplicate_charge: executed more than once, told apart by cause; and what looks like it and is not."""
 
+import pytest
+
 from tests.support.written_log import WrittenLog, found
 
 
@@ -228,6 +230,91 @@ def test_a_copy_that_was_answered_by_the_record_made_nothing() -> None:
         log.heard("i-1", log.executed(command, only="event reply"), attempt)
     copied(log, commands[1].charge_id, replayed=True)
     assert ("duplicate_charge", "client_retry", 1) in found(log.audit())
+
+
+def unheard(log: WrittenLog, intent: str | None, key: str | None, request: str = "POST /v1/charges") -> None:
+    """A copy arrived, and its own answer did not come."""
+    detail = {"manner": "copy", "request": request, "idempotency_key": key, "intent": intent, "status": None}
+    log.fault("deliver_late", "hit", made=None, replayed=None, **detail)
+
+
+def causes(log: WrittenLog) -> list[str | None]:
+    return [cause for name, cause, count in found(log.audit()) if name == "duplicate_charge" for _ in range(count)]
+
+
+@pytest.mark.parametrize("heard", [0, 1, None])
+@pytest.mark.parametrize("key", ["k", None])
+def test_a_copy_without_an_answer_is_known_by_counting(heard: int | None, key: str | None) -> None:
+    """The customer asked once, and twice was executed: whatever he heard, the other one is the network's."""
+    log = WrittenLog("at-least-once")
+    log.meant("i-1")
+    commands = [log.command(key, metadata={"intent": "i-1"}) for _ in range(2)]
+    log.sent("i-1", commands[0])
+    answers = [log.executed(command, only="event reply") for command in commands]
+    if heard is not None:
+        log.heard("i-1", answers[heard])
+    unheard(log, "i-1", key)
+    assert causes(log) == ["network_duplicate"]
+    repeated = log.audit().repeats[0].charge_id
+    assert repeated == commands[1 if heard is None else 1 - heard].charge_id
+
+
+def test_a_copy_that_may_have_done_nothing_proves_nothing() -> None:
+    """The customer asked twice, and so often it was executed: his own retry is reason enough."""
+    log = WrittenLog("at-least-once")
+    log.meant("i-1")
+    commands = [log.command("k", metadata={"intent": "i-1"}) for _ in range(2)]
+    for attempt, command in enumerate(commands, start=1):
+        log.sent("i-1", command, attempt)
+        log.unknown("i-1", attempt)
+        log.executed(command, only="event reply")
+    unheard(log, "i-1", "k")
+    assert causes(log) == ["client_retry"]
+
+
+def test_of_three_executions_each_has_its_cause() -> None:
+    """Two requests of the customer, one resent by his library, and one copy: the copy is the fourth."""
+    log = WrittenLog("at-least-once")
+    log.meant("i-1")
+    commands = [log.command("k", metadata={"intent": "i-1"}) for _ in range(4)]
+    for attempt, command in enumerate(commands[:2], start=1):
+        log.sent("i-1", command, attempt)
+        log.unknown("i-1", attempt)
+    log._line("resend", intent="i-1", attempt=2, gateway="g")
+    for command in commands:
+        log.executed(command, only="event reply")
+    unheard(log, "i-1", "k")
+    assert causes(log) == ["client_retry", "client_retry", "network_duplicate"]
+
+
+def test_a_copy_of_another_request_explains_nothing() -> None:
+    """It had another key, another intent, or was about another charge."""
+    for intent, key, request in (("i-1", "other", "POST /v1/charges"), ("i-2", "k", "POST /v1/charges")):
+        log = WrittenLog("at-least-once")
+        log.meant("i-1")
+        commands = [log.command("k", metadata={"intent": "i-1"}) for _ in range(2)]
+        log.sent("i-1", commands[0])
+        for command in commands:
+            log.executed(command, only="event reply")
+        unheard(log, intent, key, request)
+        assert causes(log) == ["client_retry"]
+
+
+def test_a_copied_refund_is_known_by_its_charge() -> None:
+    """A refund's body names no intent; its path names the charge."""
+    for about, expected in ((None, "network_duplicate"), ("ch_other", "client_retry")):
+        log = WrittenLog("at-least-once")
+        log.meant("i-1")
+        paid = log.command("k", metadata={"intent": "i-1"})
+        log.sent("i-1", paid)
+        log.heard("i-1", log.executed(paid, only="event reply"))
+        log.meant("i-2", "refund.create", charge_id=paid.charge_id, amount=100)
+        refunds = [log.command("r", "refund.create", charge_id=paid.charge_id, amount=100) for _ in range(2)]
+        log.sent("i-2", refunds[0])
+        for refund in refunds:
+            log.executed(refund, only="event reply")
+        unheard(log, None, "r", f"POST /v1/charges/{about or paid.charge_id}/refunds")
+        assert causes(log) == [expected]
 
 
 def test_a_command_that_stands_on_the_log_twice_is_told_apart_from_a_crash() -> None:
