@@ -43,6 +43,11 @@ class Server(NamedTuple):
     enforcement: str
     means: str
 
+    @property
+    def folder(self) -> str:
+        """Of its run, within that of the comparison."""
+        return self.name.replace(" ", "-")
+
 
 SERVERS: Final = (
     Server("strict", Guarantee.EXACTLY_ONCE, "strict", "exactly-once, a key is required"),
@@ -51,13 +56,38 @@ SERVERS: Final = (
 )
 
 
+class Advice(NamedTuple):
+    """What is often said, where it is tried, and who does it better."""
+
+    says: str
+    persona: str
+    server: str
+    instead: str | None  # a persona that the same server charged once; None: no client can do better
+
+
+ADVICE: Final = (
+    Advice("Disable the button while the payment runs.", "no_key_disabled_button", "optional", "careful"),
+    Advice("Wait longer before each new attempt.", "no_key_backoff", "optional", "careful"),
+    Advice("Send a fresh key with every click.", "key_per_click", "strict", "careful"),
+    Advice("Send a fresh key with every retry, and back off.", "key_per_retry", "strict", "careful"),
+    Advice("The page may keep the key in memory.", "app_killed_new_key", "strict", "app_killed"),
+    Advice("A changed amount is a new payment: take a new key.", "changed_amount_new_key", "strict", "changed_amount"),
+    Advice("A client that keeps its key is safe.", "careful", "no dedupe", None),
+)
+PAID: Final = 201
+NO_ANSWER: Final = "none"
+WITHOUT_A_KEY: Final = frozenset({"no_key", "no_key_disabled_button", "no_key_backoff"})
+KEY_KEPT: Final = frozenset({"app_killed", "careful", "changed_amount"})  # one key for all attempts
+
+
 @dataclass
 class Cell:
     intents: int = 0
-    paid: int = 0  # answered 201 in the end
+    paid: int = 0  # answered 201 at some time
     again: int = 0  # executions beyond the first
     customers: int = 0  # who were charged again
     money: dict[str, int] = field(default_factory=dict)  # taken beyond the first
+    not_paid: dict[str, int] = field(default_factory=dict)  # who got no 201, by the status they heard last
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,6 +96,7 @@ class Cell:
             "charged_again": self.again,
             "customers_charged_again": self.customers,
             "overcharged": dict(sorted(self.money.items())),
+            "not_paid": dict(sorted(self.not_paid.items())),
         }
 
 
@@ -104,15 +135,21 @@ def cells(history: Iterable[Mapping[str, Any]], repeats: Iterable[Repeat]) -> di
     """One server's column, by persona."""
     persona: dict[str, str] = {}
     found = {defence.persona: Cell() for defence in DEFENCES}
-    paid: set[str] = set()
+    heard: dict[str, int | None] = {}  # the newest answer, but a 201 for good
     for line in history:
         if line["kind"] == "intent":
             persona[line["intent"]] = line["persona"]
+            heard[line["intent"]] = None
             found[line["persona"]].intents += 1
-        elif line["kind"] == "ok" and line["status"] == 201:
-            paid.add(line["intent"])
-    for intent in paid:
-        found[persona[intent]].paid += 1
+        elif line["kind"] == "ok" and heard[line["intent"]] != PAID:
+            heard[line["intent"]] = line["status"]
+    for intent, status in heard.items():
+        cell = found[persona[intent]]
+        if status == PAID:
+            cell.paid += 1
+        else:
+            name = NO_ANSWER if status is None else str(status)
+            cell.not_paid[name] = cell.not_paid.get(name, 0) + 1
     customers: Counter[str] = Counter()
     for repeat in repeats:
         cell = found[persona[repeat.intent]]
@@ -148,3 +185,15 @@ def lessons(table: Mapping[str, Mapping[str, Cell]]) -> list[str]:
     if "careful" in useless:
         told.append("Without a server that remembers, no key helps: the careful customers paid again too.")
     return told
+
+
+def defences_json(seed: int, table: Mapping[str, Mapping[str, Cell]], told: list[str]) -> dict[str, Any]:
+    """What defences.json holds (docs/defences.schema.json), of the servers that were come to."""
+    return {
+        "schema": 1,
+        "seed": seed,
+        "servers": {server.name: server.means for server in SERVERS},
+        "folders": {server.name: server.folder for server in SERVERS if server.name in table},
+        "cells": {server: {name: cell.to_json() for name, cell in column.items()} for server, column in table.items()},
+        "lessons": told,
+    }

@@ -11,11 +11,13 @@ from typing import Final
 from pydantic import BaseModel
 
 from simulator.fault_page import fault_page
+from simulator.report.defences_model import DefencesReport
 from simulator.report.model import RunReport
 from simulator.scenario.models import Scenario
 from simulator.workload.persona_page import persona_page
 
 DOCUMENTS: Final[dict[str, type[BaseModel]]] = {
+    "defences.schema.json": DefencesReport,
     "report.schema.json": RunReport,
     "scenario.schema.json": Scenario,
 }

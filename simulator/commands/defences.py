@@ -1,6 +1,6 @@
 """`payonce compare --defences`: what clients do against paying twice, before three kinds of servers.
 
-Out:     DIR/defences/SERVER/ as every run leaves it, DIR/defences/defences.json, a table on stdout.
+Out:     DIR/defences/SERVER/ as every run leaves it, DIR/defences/defences.json and report.html, a table on stdout.
 Errors:  exit code 0 when no customer who kept a key paid twice before a server that honours keys, else 1; 130 when
          interrupted.
 """
@@ -9,15 +9,16 @@ import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from simulator.commands.console import Teller, reader_may_leave
 from simulator.commands.options import Given
-from simulator.defences import SERVERS, Cell, cells, lessons, scenario_for
+from simulator.defences import SERVERS, Cell, cells, defences_json, lessons, scenario_for
 from simulator.history import read_history
 from simulator.report.defences import render_defences
+from simulator.report.rendering import render_defences_folder
 from simulator.run import RunOptions, run_once
 from simulator.workload.behaviour import Expects
 from simulator.workload.personas import BY_NAME
@@ -43,18 +44,20 @@ async def compare_defences(
             if stopping.is_set():
                 break
             tell.line(f"== {server.name}: {server.means}; seed {given.seed}")
-            folder = directory / server.name.replace(" ", "-")
+            folder = directory / server.folder
             result = await run_once(options(given, scenario_for(server, base), folder), tell, stopping)
             table[server.name] = cells(read_history(folder / "history.jsonl"), result.report.repeats)
     told = lessons(table) if len(table) == len(SERVERS) else []
-    plain = _plain(given, table, told)
+    plain = defences_json(given.seed, table, told)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "defences.json").write_text(json.dumps(plain, indent=2) + "\n")
+    page = render_defences_folder(directory)
     with reader_may_leave():
         if given.json:
             typer.echo(json.dumps(plain))
         else:
             _print(table, told)
+            typer.echo(f"\n{page}")
     if stopping.is_set():
         return EXIT_INTERRUPTED
     return 1 if _broken(table) else 0
@@ -68,16 +71,6 @@ def _broken(table: Table) -> list[str]:
         for name, cell in table[server].items()
         if cell.again and BY_NAME[name].expects is Expects.CHARGED_ONCE
     ]
-
-
-def _plain(given: Given, table: Table, told: list[str]) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "seed": given.seed,
-        "servers": {server.name: server.means for server in SERVERS},
-        "cells": {server: {name: cell.to_json() for name, cell in column.items()} for server, column in table.items()},
-        "lessons": told,
-    }
 
 
 def _print(table: Table, told: list[str]) -> None:

@@ -21,18 +21,26 @@ from simulator.failure import UsageFailure
 @takes("json")
 def report(
     given: Given,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, or of compare or demo.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, of compare or of demo.")],
 ) -> int:
     """Render a finished run's folder again: its page, JUnit XML and time series; runs side by side as well.
 
     Example: payonce report .payonce
     """
-    from simulator.report.rendering import render_comparison, render_folder  # noqa: PLC0415  not for --help
+    from simulator.report.defences_page import DEFENCES_FILE  # noqa: PLC0415  not for --help
+    from simulator.report.rendering import (  # noqa: PLC0415  not for --help
+        render_comparison,
+        render_defences_folder,
+        render_folder,
+    )
 
-    runs = find_runs(folder)
+    of_defences = (folder / DEFENCES_FILE).is_file()
+    runs = sorted(path.parent for path in folder.glob("*/report.json")) if of_defences else find_runs(folder)
     with Teller() as tell:
         written = [path for run in runs for path in render_folder(run, tell.progress)]
-        if runs != [folder]:
+        if of_defences:
+            written.append(render_defences_folder(folder))
+        elif runs != [folder]:
             written.append(render_comparison(folder, runs))
     with reader_may_leave():
         typer.echo(json.dumps([str(path) for path in written]) if given.json else "\n".join(map(str, written)))

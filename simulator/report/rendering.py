@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from simulator.report.comparison import comparison_page
+from simulator.report.defences_page import DEFENCES_FILE, defences_page, read_defences
 from simulator.report.finished import Finished, read_finished
 from simulator.report.junit import junit
 from simulator.report.page import run_page
@@ -27,6 +28,13 @@ def render_comparison(folder: Path, runs: Sequence[Path]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     page = folder / "report.html"
     page.write_text(comparison_page([read_finished(run) for run in runs], folder), encoding="utf-8")
+    return page
+
+
+def render_defences_folder(folder: Path) -> Path:
+    """FOLDER/report.html of FOLDER/defences.json and the runs beside it."""
+    page = folder / "report.html"
+    page.write_text(defences_page(read_defences(folder / DEFENCES_FILE), folder), encoding="utf-8")
     return page
 
 

@@ -7,9 +7,9 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser
 
-from simulator.report.rendering import render_comparison, render_folder
+from simulator.report.rendering import render_comparison, render_defences_folder, render_folder
 from tests.support.browser import a_browser, visit
-from tests.support.finished_run import ATTACK, charged_once, charged_twice
+from tests.support.finished_run import ATTACK, charged_once, charged_twice, defences_compared
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -23,7 +23,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A page of each kind: something went wrong, nothing did, both side by side."""
+    """A page of each kind: something went wrong, nothing did, both side by side, and what clients do."""
     folder = tmp_path_factory.mktemp("runs")
     runs = [charged_twice(folder / "at-least-once"), charged_once(folder / "exactly-once")]
     for run in runs:
@@ -32,6 +32,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "invalid": runs[0] / "report.html",
         "valid": runs[1] / "report.html",
         "compared": render_comparison(folder, runs),
+        "defences": render_defences_folder(defences_compared(tmp_path_factory.mktemp("defences"))),
     }
 
 
@@ -46,7 +47,7 @@ def test_a_page_opens_offline_and_draws_every_plot(which: str, browser: Browser,
         assert seen.complaints == []
 
 
-@pytest.mark.parametrize("which", ["invalid", "valid", "compared"])
+@pytest.mark.parametrize("which", ["invalid", "valid", "compared", "defences"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_no_page_scrolls_sideways(which: str, width: int, browser: Browser, pages: dict[str, Path]) -> None:
     """Neither on a small telephone nor on a large screen, with everything that can be unfolded unfolded."""
@@ -70,6 +71,25 @@ def test_a_page_follows_the_readers_light_and_the_button_turns_it(
         seen.page.focus("#theme")
         seen.page.keyboard.press("Enter")
         assert is_dark(seen.colour("body", "backgroundColor")) is not dark
+
+
+def test_the_page_of_defences_is_a_table_that_is_read_on_any_screen_and_on_paper(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    """Rows and cells keep their roles when they are stacked, words stay dark on red, and paper keeps the colour."""
+    for width in (390, 1280):
+        with visit(browser, pages["defences"], width=width) as seen:
+            assert seen.requests == [pages["defences"].as_uri()]
+            assert seen.complaints == []
+            table = seen.page.get_by_role("table").first
+            assert table.get_by_role("row").count() == 11
+            assert table.get_by_role("cell").count() == 30
+            assert table.get_by_role("cell", name="2 of 2 charged again").count() == 2
+            assert (seen.page.locator(".heat .server").first.is_visible()) is (width == 390)
+            red = seen.colour(".heat td.again", "backgroundColor")
+            seen.page.emulate_media(media="print")
+            assert seen.colour(".heat td.again", "backgroundColor") not in ("rgba(0, 0, 0, 0)", "rgb(255, 255, 255)")
+            assert red not in ("rgba(0, 0, 0, 0)", "rgb(255, 255, 255)")
 
 
 def test_what_a_customer_typed_does_not_run(browser: Browser, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from simulator.defences import DEFENCES, SERVERS, Cell, defences_json, lessons
 from simulator.report.finished import DUPLICATES, write_duplicates
 from tests.support.recounting import count_load
 from tests.support.written_log import START, WrittenLog
@@ -70,6 +71,26 @@ def charged_once(folder: Path) -> Path:
     log.heard("i-1", answer, attempt=2, replayed=True)
     log.fault("lose_response", "end", number=1, hits=1)
     return leave(folder, log)
+
+
+def defences_compared(folder: Path, *, attack: str = "", less: str = "") -> Path:
+    """What `compare --defences` leaves, its runs written by hand; `less` is a server that was not come to."""
+    twice = Cell(2, 2, 2, 2, {"eur": 1200})
+    columns = {
+        "strict": {"changed_amount_new_key": twice, "changed_amount": Cell(2, 1, not_paid={"422": 1})},
+        "optional": {"careful": Cell(1, 1)},
+        "no dedupe": {"careful": twice, "no_key": Cell(2, 1, not_paid={"402": 1})},
+    }
+    columns.pop(less, None)
+    table = {name: {d.persona: cells.get(d.persona, Cell()) for d in DEFENCES} for name, cells in columns.items()}
+    for server in SERVERS:
+        if server.name == "optional":
+            charged_once(folder / server.folder)
+        elif server.name in table:
+            charged_twice(folder / server.folder, attack=attack)
+    plain = defences_json(7, table, lessons(table) if len(table) == len(SERVERS) else [])
+    (folder / "defences.json").write_text(json.dumps(plain))
+    return folder
 
 
 def leave(folder: Path, log: WrittenLog, attack: str = "") -> Path:

@@ -30,8 +30,8 @@ def test_cells_count_customers_executions_and_money() -> None:
         history(("a", "no_key", 201), ("b", "no_key", 201), ("c", "careful", None), ("d", "no_key", 400)),
         [repeat("a", 5), repeat("a", 7), repeat("b", 3, "jpy")],
     )
-    assert found["no_key"] == Cell(3, 2, 3, 2, {"eur": 12, "jpy": 3})
-    assert found["careful"] == Cell(1, 0, 0, 0, {})
+    assert found["no_key"] == Cell(3, 2, 3, 2, {"eur": 12, "jpy": 3}, {"400": 1})
+    assert found["careful"] == Cell(1, 0, 0, 0, {}, {"none": 1})
 
 
 def test_every_defence_is_somebody_and_all_come_to_every_server() -> None:
