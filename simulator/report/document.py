@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from simulator.money_text import money_text
-from simulator.report.wording import duration, spaced
+from simulator.report.wording import duration, spaced, unbroken
 
 _ASSETS: Final = files("simulator.report") / "assets"
 SCRIPTS: Final = ("d3.min.js", "plot.umd.min.js", "report.js")
@@ -33,7 +33,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters |= {"spaced": spaced, "duration": duration, "money": _digits}
+    environment.filters |= {"spaced": spaced, "duration": duration, "money": _digits, "unbroken": unbroken}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "ensure_ascii": False}
     return environment
 

@@ -52,8 +52,11 @@ def cost(finished: Finished) -> str:
     replays = sum(row["count"] for row in absorbed(finished))
     latency = load["latency_ms"]
     included = ", faults included" if finished.summary["faults"] else ""
+    searched = finished.summary.get("find_max")
+    held = any(step["held"] for step in searched["steps"]) if searched else False
+    where = f"In the {'newest step that held' if held else 'last step'}, " if searched else ""
     price = (
-        f"{run['guarantee']} answered {load['throughput_per_s']:g} operations a second, half of them within "
+        f"{where}{run['guarantee']} answered {load['throughput_per_s']:g} operations a second, half of them within "
         f"{duration(latency['p50'])}, 99{NBSP}% within {duration(latency['p99'])}{included}"
     )
     rewound, aborted = redelivered(finished), sum(finished.report.counts.aborted_records.values())

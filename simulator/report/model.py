@@ -173,6 +173,32 @@ class Judged(Part):
     held: bool
 
 
+class Step(Part):
+    """One rate that a search tried, for a while of its own."""
+
+    step: Annotated[int, Field(ge=1, description="In the order in which they were tried.")]
+    rate_per_s: Annotated[float, Field(description="Purchases planned a second.")]
+    held: bool
+    why: Annotated[list[str], Field(description="Why it did not hold; empty where it did.")]
+    value: Annotated[float | None, Field(description="Of the threshold's metric: ms, percent or a second.")]
+    requests_per_s: float
+    latency_ms: Percentiles
+    backlog: Annotated[dict[str, Any], Field(description="How long commands waited, and to be drained.")]
+    generator: Annotated[dict[str, Any], Field(description="Whether the load generator kept up.")]
+
+
+class FindMax(Part):
+    """A search for the highest rate at which a threshold holds."""
+
+    threshold: str
+    rate_per_s: Annotated[float | None, Field(description="It held each time; null where no rate did.")]
+    fails_at_per_s: Annotated[float | None, Field(description="The lowest that did not; null where all held.")]
+    confirmed: Annotated[bool, Field(description="It held as often as was asked for.")]
+    values: Annotated[list[float], Field(description="As seen at that rate.")]
+    steps: list[Step]
+    says: Annotated[str, Field(description="The answer in a sentence.")]
+
+
 class RunReport(Part):
     """report.json of one run."""
 
@@ -186,5 +212,5 @@ class RunReport(Part):
     audit: Audit
     thresholds: list[Judged]
     find_max: Annotated[
-        dict[str, Any] | None, Field(description="A search for the highest rate; `load` is then of one step of it.")
+        FindMax | None, Field(description="A search for the highest rate; `load` is then of one step of it.")
     ] = None

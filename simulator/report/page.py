@@ -15,6 +15,7 @@ from simulator.report.agreement import agreement
 from simulator.report.document import render
 from simulator.report.finished import DUPLICATES, Finished
 from simulator.report.plots import plot_data
+from simulator.report.rates import rates
 from simulator.report.recount import recounts
 from simulator.report.series import OUTCOMES, STORIES
 from simulator.report.stories import stories
@@ -26,6 +27,7 @@ from simulator.report.wording import (
     counted,
     duration,
     fault_words,
+    hit_words,
     instant,
     listed,
     share,
@@ -39,6 +41,7 @@ from simulator.report.wording import (
 )
 
 SECTIONS: Final[tuple[tuple[str, str], ...]] = (
+    ("rates", "The highest rate"),
     ("charged", "Who was charged again"),
     ("agree", "Three witnesses"),
     ("latency", "Latency over time"),
@@ -61,6 +64,8 @@ def run_page(finished: Finished) -> str:
     report, agree_ = finished.report, agreement(finished)
     left_out = {"witnesses"} if not report.anomalies else set()
     left_out |= {"agree"} if agree_ is None else set()
+    searched = rates(finished.summary)
+    left_out |= {"rates"} if searched is None else set()
     return render(
         "run.html.j2",
         plot_data(finished),
@@ -72,6 +77,7 @@ def run_page(finished: Finished) -> str:
         unknown=report.unknown,
         doubts=findings.doubts(finished),
         agreement=agree_,
+        rates=searched,
         about=rerun.about(finished),
         interrupted=finished.summary.get("interrupted", False),
         headline=findings.headline(finished),
@@ -99,9 +105,12 @@ def figures(finished: Finished) -> list[tuple[str, str, str, bool]]:
     counts, load = finished.report.counts, finished.summary["load"]
     repeated, latency = sum(counts.duplicates.values()), load["latency_ms"]
     over = [money_text(amount, currency) for currency, amount in sorted(counts.overcharged.items()) if amount]
+    searched = finished.summary.get("find_max")
+    asked = f"in {counted(len(searched['steps']), 'step')}" if searched else f"{load['attempts']:,} requests"
+    of = f" of one step's {load['intents']:,}" if searched else " operations"
     return [
-        ("operations customers meant", f"{counts.intents:,}", f"{load['attempts']:,} requests", False),
-        ("answered", share(load["answered"], load["intents"]), f"{load['answered']:,} operations", False),
+        ("operations customers meant", f"{counts.intents:,}", asked, False),
+        ("answered", share(load["answered"], load["intents"]), f"{load['answered']:,}{of}", False),
         ("executions too many", f"{repeated:,}", "", repeated > 0),
         ("taken too much", over[0] if over else "nothing", ", ".join(over[1:]), bool(over)),
         ("charges lost", f"{counts.lost:,}", "", counts.lost > 0),
@@ -161,7 +170,7 @@ def _faults(finished: Finished) -> list[dict[str, Any]]:
     rows = []
     for name, figures_ in sorted(finished.summary["faults"].items()):
         hits = [detail for strike in finished.told.strikes if strike.fault == name for _, detail in strike.hits]
-        example = ", ".join(f"{spaced(str(key))} {value}" for key, value in hits[0].items()) if hits else ""
+        example = hit_words(hits[0]) if hits else ""
         rows.append(
             {
                 "name": name,

@@ -12,6 +12,7 @@ from typing import Any, Final
 from simulator.money_text import digits_of
 from simulator.report.finished import Finished
 from simulator.report.folding import Strike
+from simulator.report.rates import rates_plot
 from simulator.report.series import BINS_PER_DECADE, OUTCOMES, STORIES, curve
 
 STRIKES_MAX: Final = 400  # drawn of one fault; all are counted
@@ -27,6 +28,7 @@ def plot_data(finished: Finished) -> dict[str, Any]:
         "starts_s": series.starts_s,
         "warm_up_s": max(0.0, (finished.measured_from - finished.told.began_at) / 1_000.0),
         "faults": _faults(finished),
+        "find_max": rates_plot(finished.summary),
         "columns": {name: series.columns[name] for name in ("planned", "sent", "answered", *OUTCOMES)},
         "bins_per_decade": BINS_PER_DECADE,
         "latency": {

@@ -7,21 +7,23 @@ Errors:  none: a line of another form is a row of its own words.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from events.money import CURRENCIES
 from simulator.audit.report import Anomaly, Witness
 from simulator.money_text import money_text
 from simulator.report.finished import Finished
 from simulator.report.triggers import AFTERMATH_MS, RESET_MS
-from simulator.report.wording import amounts, spaced, trigger_words
+from simulator.report.wording import amounts, hit_words, spaced, trigger_words
 
 LANES: Final = ("customer", "commands", "charges", "replies")
 DAY_MS: Final = 86_400_000
 LONG_PAUSE_MS: Final = 500
 
+_BIT: Final = re.compile(r"(\w+) bit( ×\d+)?(?:: (.*))?", re.DOTALL)
+_OF_INTENT: Final = re.compile(r"\bintent ([^,]+)")
 _LINE: Final = re.compile(r"(\d\d):(\d\d):(\d\d)\.(\d{3})  (.*)", re.DOTALL)
 _PLACE: Final = re.compile(r"(commands|charges|replies|keys|dead-letters) (\d+@\d+): (.*)", re.DOTALL)
 _CUSTOMER: Final = re.compile(r"customer (\S+?)( \([^)]*\))?: (.*)", re.DOTALL)
@@ -59,9 +61,12 @@ def stories(finished: Finished, anomaly: Anomaly) -> list[Story]:
 def _story(finished: Finished, witness: Witness) -> Story:
     day = finished.told.began_at - finished.told.began_at % DAY_MS
     moments = [_moment(line, day, finished.told.began_at) for line in witness.timeline]
+    moments = [one for one in moments if not _of_another(one[1], witness.subject)]
     known = [at for at, _ in moments if at is not None]
     if known:
-        moments += _faults(finished, witness, min(known), max(known))
+        own: list[tuple[int | None, str]] = list(_faults(finished, witness, min(known), max(known)))
+        said_already = {(at, said.split(":")[0].removeprefix("fault ")) for at, said in own}
+        moments = [one for one in moments if (one[0], one[1].split(" ")[0]) not in said_already] + own
     again = _again(witness)
     first = min(known, default=0)
     # What has no instant stays where it was told.
@@ -103,7 +108,8 @@ def _moment(line: str, day: int, began_at: int) -> tuple[int | None, str]:
 def _split(said: str) -> tuple[str, str, str]:
     """Lane, what, where."""
     if said.startswith("fault "):
-        return "fault", said.removeprefix("fault "), ""
+        fault, _, detail = said.removeprefix("fault ").partition(":")
+        return "fault", f"{spaced(fault)}:{detail}", ""
     if match := _PLACE.fullmatch(said):
         what, where = match[3], match[2]
         if tail := _TAIL.fullmatch(what):
@@ -113,7 +119,15 @@ def _split(said: str) -> tuple[str, str, str]:
         return match[1], _with_money(what), where
     if match := _CUSTOMER.fullmatch(said):
         return "customer", _with_money(match[3]), (match[2] or "").strip(" ()")
+    if match := _BIT.fullmatch(said):
+        return "fault", f"{spaced(match[1])}{match[2] or ''}: {hit_words(match[3] or '')}", ""
     return "note", said, ""
+
+
+def _of_another(said: str, subject: str) -> bool:
+    """Whether a fault's line names the operation that it hit, and that is not this story's."""
+    named = _OF_INTENT.search(said) if _BIT.fullmatch(said) else None
+    return named is not None and named[1] != subject
 
 
 def _with_money(text: str) -> str:
@@ -145,17 +159,16 @@ def _faults(finished: Finished, witness: Witness, first: int, last: int) -> Iter
     redelivered = witness.cause in ("crash_redelivery", "rewind")
     for strike in finished.told.strikes:
         for at, detail in strike.hits:
-            if "gateway" in detail:
+            if "intent" in detail:
+                if detail["intent"] == witness.subject and first - RESET_MS <= at <= last + AFTERMATH_MS:
+                    yield at, f"fault {strike.fault}: {hit_words(detail)}"
+            elif "gateway" in detail:
                 ends = [one for one in operation.tries if one.end == "info"] if operation else []
                 if any(one.gateway == detail["gateway"] and _near(at, one.at, one.ended_at) for one in ends):
-                    yield at, f"fault {strike.fault}: {_detail(detail)}"
+                    yield at, f"fault {strike.fault}: {hit_words(detail)}"
             elif redelivered and first <= at <= last + AFTERMATH_MS and strike.began_at <= last:
-                yield at, f"fault {strike.fault}: {_detail(detail)}"
+                yield at, f"fault {strike.fault}: {hit_words(detail)}"
 
 
 def _near(at: int, sent_at: int, ended_at: int | None) -> bool:
     return ended_at is not None and (abs(at - ended_at) <= RESET_MS or 0 <= at - sent_at <= RESET_MS)
-
-
-def _detail(detail: Mapping[str, Any]) -> str:
-    return ", ".join(f"{spaced(str(name))} {value}" for name, value in detail.items())

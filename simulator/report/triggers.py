@@ -47,6 +47,7 @@ class Triggers:
 
     told: Told
     _hits: dict[str, list[_Hit]] = field(init=False, default_factory=lambda: defaultdict(list))
+    _copies: dict[str, list[tuple[int, str, str]]] = field(init=False, default_factory=lambda: defaultdict(list))
     _others: list[Strike] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -57,6 +58,9 @@ class Triggers:
             for at, detail in strike.hits:
                 hit = _Hit(at, strike.fault, str(detail.get("manner", "")), strike.ended_at or 0)
                 self._hits[str(detail.get("gateway"))].append(hit)
+                if detail.get("manner") == "copy":
+                    copy = (int(detail.get("sent_at", at)), strike.fault, str(detail.get("made", "")))
+                    self._copies[str(detail.get("intent"))].append(copy)
         for hits in self._hits.values():
             hits.sort()
 
@@ -64,12 +68,20 @@ class Triggers:
         """Why this operation was executed once more."""
         if repeat.cause in REDELIVERIES:
             return self._of_redelivery(repeat)
+        if repeat.cause == "network_duplicate":
+            return self._of_copy(repeat)
         operation, again = self.told.operations.get(repeat.intent), self.try_of(repeat)
         if operation is None or again is None:
             return "not_known"
         if again.resent_at is not None and again.resent_at <= repeat.asked_at + 2:
             return self._of_reset(again.gateway, again.at, again.resent_at) or "silent_resend"
         return self.of_try(operation, again)
+
+    def _of_copy(self, repeat: Repeat) -> str:
+        """The copy that made this very charge, else the one of the same operation that was sent nearest to it."""
+        copies = self._copies.get(repeat.intent, [])
+        made = [one for one in copies if one[2] and one[2] == repeat.charge_id]
+        return min(made or copies, key=lambda one: abs(one[0] - repeat.asked_at), default=(0, "not_known", ""))[1]
 
     def try_of(self, repeat: Repeat) -> Try | None:
         """The request that was executed once more: the newest when its command was appended."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from simulator.faults import BY_NAME
 from simulator.money_text import money_text
@@ -85,6 +85,22 @@ def fault_words(name: str) -> str:
         return spaced(name)
     first = re.split(r"[:;.,\n]", told)[0]
     return first[:1].lower() + first[1:]
+
+
+_NOISE: Final = re.compile(
+    r"(?:^|, )(?:(?:passed|sent|answered)[ _]at \d+|idempotency[ _]key [^,]*|intent [^,]*|replayed False)"
+)
+
+
+def hit_words(detail: Mapping[str, Any] | str) -> str:
+    """What a fault wrote down of one hit, without what only a machine can use: instants, keys."""
+    told = detail if isinstance(detail, str) else ", ".join(f"{spaced(str(key))} {x}" for key, x in detail.items())
+    return _NOISE.sub("", told).removeprefix(", ").replace("gateway gateway ", "gateway ")
+
+
+def unbroken(text: str) -> str:
+    """Amounts keep their currency on the same line."""
+    return re.sub(r"(?<=\d) (?=[A-Z]{3}\b)", NBSP, text)
 
 
 def trigger_words(name: str) -> str:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from simulator.report.rendering import render_comparison, render_defences_folder, render_folder
 from tests.support.browser import a_browser, visit
-from tests.support.finished_run import ATTACK, charged_once, charged_twice, defences_compared
+from tests.support.finished_run import ATTACK, charged_once, charged_twice, defences_compared, searched
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -21,9 +21,14 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
+def rendered(folder: Path) -> Path:
+    render_folder(folder)
+    return folder / "report.html"
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A page of each kind: something went wrong, nothing did, both side by side, and what clients do."""
+    """A page of each kind: something went wrong, nothing did, both side by side; a search; what clients do."""
     folder = tmp_path_factory.mktemp("runs")
     runs = [charged_twice(folder / "at-least-once"), charged_once(folder / "exactly-once")]
     for run in runs:
@@ -32,11 +37,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "invalid": runs[0] / "report.html",
         "valid": runs[1] / "report.html",
         "compared": render_comparison(folder, runs),
+        "searched": rendered(searched(tmp_path_factory.mktemp("searched"))),
         "defences": render_defences_folder(defences_compared(tmp_path_factory.mktemp("defences"))),
     }
 
 
-@pytest.mark.parametrize("which", ["invalid", "valid", "compared"])
+@pytest.mark.parametrize("which", ["invalid", "valid", "searched", "compared"])
 def test_a_page_opens_offline_and_draws_every_plot(which: str, browser: Browser, pages: dict[str, Path]) -> None:
     """Nothing is asked for but the file itself, nothing is complained about, and no plot stays empty."""
     with visit(browser, pages[which]) as seen:
@@ -47,7 +53,7 @@ def test_a_page_opens_offline_and_draws_every_plot(which: str, browser: Browser,
         assert seen.complaints == []
 
 
-@pytest.mark.parametrize("which", ["invalid", "valid", "compared", "defences"])
+@pytest.mark.parametrize("which", ["invalid", "valid", "searched", "compared", "defences"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_no_page_scrolls_sideways(which: str, width: int, browser: Browser, pages: dict[str, Path]) -> None:
     """Neither on a small telephone nor on a large screen, with everything that can be unfolded unfolded."""
@@ -71,6 +77,28 @@ def test_a_page_follows_the_readers_light_and_the_button_turns_it(
         seen.page.focus("#theme")
         seen.page.keyboard.press("Enter")
         assert is_dark(seen.colour("body", "backgroundColor")) is not dark
+
+
+def test_a_search_is_drawn_with_its_threshold_and_every_step_that_measured_something(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    """Five of six steps had a value: three dots, two crosses, one dashed line."""
+    with visit(browser, pages["searched"]) as seen:
+        svg = seen.page.locator('[data-plot="rates"] svg')
+        assert svg.locator("circle").count() == 3
+        assert svg.locator('g[aria-label="dot"] path').count() == 2
+        assert svg.locator('g[aria-label="rule"][stroke-dasharray] line').count() == 1
+        assert "p99<100ms" in svg.text_content()
+
+
+def test_a_table_wider_than_the_page_is_scrolled_with_the_keyboard(browser: Browser, pages: dict[str, Path]) -> None:
+    """It can be reached, and says whose it is; one that fits is no stop on the way."""
+    with visit(browser, pages["searched"], width=390) as seen:
+        table = seen.page.locator("#rates ~ .wide").first
+        assert table.get_attribute("tabindex") == "0"
+        assert (table.get_attribute("aria-label") or "").startswith("Table: The highest rate")
+    with visit(browser, pages["searched"]) as seen:
+        assert seen.page.locator("#rates ~ .wide").first.get_attribute("tabindex") is None
 
 
 def test_the_page_of_defences_is_a_table_that_is_read_on_any_screen_and_on_paper(
@@ -137,7 +165,7 @@ def test_a_page_without_scripts_still_tells_everything(browser: Browser, pages: 
         page = context.new_page()
         page.goto(pages["invalid"].as_uri())
         text = page.locator("body").text_content() or ""
-        assert "customers paid 12.00 EUR too much" in text
+        assert "customers paid 12.00\u00a0EUR too much" in text  # an amount and its currency stay on one line
         assert "once too often" in text
         assert "The plot needs JavaScript" in text
     finally:

@@ -93,6 +93,45 @@ def defences_compared(folder: Path, *, attack: str = "", less: str = "") -> Path
     return folder
 
 
+def searched(folder: Path, threshold: str = "p99<100ms") -> Path:
+    """A search for the highest rate: three held; one too slow, one whose generator fell behind, one with nothing."""
+    folder = charged_once(folder)
+    tried = [
+        (50.0, 27.3, []),
+        (100.0, 39.1, []),
+        (200.0, 139.3, [f"{threshold} did not hold"]),
+        (150.0, 61.5, ["the load generator did not keep up"]),
+        (125.0, None, [f"{threshold} did not hold"]),
+        (100.0, 41.2, []),
+    ]
+    steps = [
+        {
+            "step": number,
+            "rate_per_s": rate,
+            "held": not why,
+            "why": why,
+            "value": value,
+            "requests_per_s": rate * 1.3,
+            "latency_ms": {"p50": value and value / 2, "p99": value},
+            "backlog": {"most_commands": 2, "at_last_arrival": 0, "drained_s": 0.1 if value else None},
+            "generator": {"kept_up": "the load generator did not keep up" not in why},
+        }
+        for number, (rate, value, why) in enumerate(tried, start=1)
+    ]
+    summary = json.loads((folder / "report.json").read_text())
+    summary["find_max"] = {
+        "threshold": threshold,
+        "rate_per_s": 100.0,
+        "fails_at_per_s": 125.0,
+        "confirmed": False,
+        "values": [39.1, 41.2],
+        "steps": steps,
+        "says": f"{threshold} holds up to 100.0 purchases/s, and not at 125.0.",
+    }
+    (folder / "report.json").write_text(json.dumps(summary))
+    return folder
+
+
 def leave(folder: Path, log: WrittenLog, attack: str = "") -> Path:
     """Write the three files; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@
   const time = (width) => ({ domain: [0, data.end_s], label: null, tickFormat: clock, ticks: width < 500 ? 4 : 8, tickSize: 3, insetRight: 2 });
   const base = (width, height) => ({ width, height, marginLeft: 52, marginRight: 8, marginTop: 22, marginBottom: 26, style: { fontSize: "11px", color: color("muted"), overflow: "visible" } });
   const disturbing = data.faults.filter((fault) => !fault.single_requests).flatMap((fault) => fault.strikes.map(([x1, x2]) => ({ x1, x2: Math.max(x2, x1 + data.end_s / 400), fault: fault.fault })));
+  disturbing.sort((a, b) => a.x1 - b.x1); // labels are kept from left to right
   const losing = data.faults.filter((fault) => fault.single_requests).flatMap((fault) => fault.strikes.map(([x1, x2]) => ({ x1, x2, fault: fault.fault })));
   const faults = (labels = true) => [
     Plot.rect(disturbing, { x1: "x1", x2: "x2", fill: color("band"), fillOpacity: 0.13 }),
@@ -143,12 +144,12 @@
     const rows = data.starts_s.map((x, i) => ({ x: x + data.width_s, value: one.taken[i] / scale }));
     const last = rows[rows.length - 1];
     return Plot.plot({
-      ...base(width, 128), x: { ...time(width), ticks: 4 }, y: { label: null, ticks: 3, tickSize: 0, grid: true, tickFormat: d3.format("~s") },
+      ...base(width, 136), marginTop: 30, x: { ...time(width), ticks: 4 }, y: { label: null, ticks: 3, tickSize: 0, grid: true, tickFormat: d3.format("~s") },
       marks: [
         faults(false),
         Plot.areaY(rows, { x: "x", y: "value", curve: "step-before", fill: color("bad"), fillOpacity: 0.16 }),
         Plot.lineY(rows, { x: "x", y: "value", curve: "step-before", stroke: color("bad"), strokeWidth: 1.6 }),
-        Plot.text([last], { x: "x", y: "value", text: (d) => `${format(d.value)} ${one.currency.toUpperCase()}`, textAnchor: "end", dy: -9, fill: color("bad"), fontWeight: 600, fontSize: 12 }),
+        Plot.text([last], { frameAnchor: "top-right", text: (d) => `${format(d.value)} ${one.currency.toUpperCase()}`, textAnchor: "end", dy: -20, fill: color("bad"), fontWeight: 600, fontSize: 12 }),
         hover(rows, "x", (d) => `${clock(d.x)}\n${format(d.value)} ${one.currency.toUpperCase()}`),
       ],
     });
@@ -168,10 +169,32 @@
     });
   }
 
+  function rates(width) {
+    const told = data.find_max, latency = told.unit === "ms", say = (value) => (latency ? ms(value) : `${+value.toPrecision(4)}${told.unit === "/s" ? "/s" : " %"}`);
+    const steps = told.steps.map((step) => ({ ...step, value: latency ? Math.max(0.1, step.value) : step.value }));
+    const values = [...steps.map((step) => step.value), told.bound], low = d3.min(values), high = d3.max(values);
+    const held = steps.filter((step) => step.held), not = steps.filter((step) => !step.held);
+    const ticks = d3.range(-1, 7).flatMap((power) => [1, 2, 5].map((first) => first * 10 ** power)).filter((tick) => tick >= low / 1.5 && tick <= high * 1.5);
+    return Plot.plot({
+      ...base(width, 300), marginBottom: 38, marginRight: 20,
+      x: { label: "purchases a second that were tried →", domain: [0, d3.max(steps, (step) => step.rate) * 1.04], ticks: width < 500 ? 5 : 9, tickSize: 3 },
+      y: { label: null, grid: true, tickSize: 0, tickFormat: say, ...(latency ? { type: "log", domain: [low / 1.5, high * 1.5], ticks } : { domain: [Math.min(0, low), high * 1.15 || 1], ticks: 5 }) },
+      marks: [
+        told.rate === null ? null : Plot.ruleX([told.rate], { stroke: color("good"), strokeOpacity: 0.5 }),
+        told.rate === null ? null : Plot.text([told.rate], { x: (d) => d, frameAnchor: "top", dy: -14, text: (d) => `${d} a second`, fill: color("good"), fontWeight: 600, fontSize: 12 }),
+        Plot.ruleY([told.bound], { stroke: color("ink"), strokeDasharray: "5 3" }),
+        Plot.text([told.bound], { y: (d) => d, frameAnchor: "left", dx: 4, dy: -8, textAnchor: "start", text: () => told.threshold, fill: color("ink"), fontWeight: 600, stroke: color("paper"), strokeWidth: 4 }),
+        Plot.dot(held, { x: "rate", y: "value", r: 5, fill: color("good"), fillOpacity: 0.75, stroke: color("paper") }),
+        Plot.dot(not, { x: "rate", y: "value", r: 5, symbol: "times", stroke: color("bad"), strokeWidth: 2.4 }),
+        Plot.tip(steps, Plot.pointer({ x: "rate", y: "value", title: (d) => `step ${d.step}: ${d.rate} a second\n${told.metric} ${say(d.value)}\n${d.held ? "held" : d.why}`, fill: color("paper"), stroke: color("rule"), fontSize: 11 })),
+      ],
+    });
+  }
+
   const GUARANTEES = { "at-most-once": "quiet", "at-least-once": "bad", deduplicated: "warn", "exactly-once": "good" };
   const guarantees = (width) => curvesPlot(width, data.guarantees, Object.fromEntries(Object.keys(data.guarantees).map((name) => [name, GUARANTEES[name.split(",")[0]]])));
 
-  const DRAW = { throughput, outcomes, latency, percentiles, repeats, money, strikes, guarantees };
+  const DRAW = { throughput, outcomes, latency, percentiles, repeats, money, strikes, guarantees, rates };
   function draw(element) {
     const width = Math.floor(element.clientWidth);
     if (!width || width === Number(element.dataset.drawn)) return;
@@ -206,5 +229,16 @@
       button.textContent = "selected";
     }
   }));
+  // A table that is wider than the page is scrolled with the keyboard too, and says whose it is.
+  const scrollable = () => document.querySelectorAll(".wide").forEach((one) => {
+    if (one.scrollWidth <= one.clientWidth) return ["tabindex", "role", "aria-label"].forEach((name) => one.removeAttribute(name));
+    let title = one;
+    while (title && !/^H[23]$/.test(title.tagName)) title = title.previousElementSibling || title.parentElement;
+    one.tabIndex = 0;
+    one.setAttribute("role", "region");
+    one.setAttribute("aria-label", title ? `Table: ${title.textContent}` : "Table");
+  });
+  scrollable();
+  addEventListener("resize", scrollable);
   addEventListener("beforeprint", () => document.querySelectorAll("details:not(.table)").forEach((one) => { one.open = true; }));
 })();

@@ -110,6 +110,26 @@ def test_a_redelivery_is_set_off_by_a_fault_of_its_kind(cause: str, expected: st
     assert Triggers(told).of_repeat(again) == expected
 
 
+def test_a_copy_of_the_network_is_told_by_the_charge_it_made() -> None:
+    """Whichever fault made it, also where a customer's own retry or another copy was nearer."""
+    made = {"gateway": "gateway 0", "manner": "copy", "intent": "i"}
+    late = [fault("deliver_late", "begin", 0), fault("deliver_late", "hit", 900, **made, sent_at=AT + 890, made="ch_2")]
+    twice = [
+        fault("deliver_twice", "begin", 0),
+        fault("deliver_twice", "hit", 20, **made, sent_at=AT + 10, made="ch_1"),
+    ]
+    told = fold([asked(1, 0), ended(1, 5, **GONE), asked(2, 880), *twice, *late])
+
+    def of(charge_id: str, intent: str = "i") -> str:
+        cause = "network_duplicate"
+        again = Repeat(AT + 15, AT + 12, intent, "m", "charge.succeeded", charge_id, cause, "taken", 5, "eur", 0, 7, 6)
+        return Triggers(told).of_repeat(again)
+
+    assert (of("ch_1"), of("ch_2")) == ("deliver_twice", "deliver_late")
+    assert of("ch_of_the_original") == "deliver_twice"
+    assert of("ch_3", intent="another") == "not_known"
+
+
 def test_bytes_that_a_client_sent_again_by_itself_are_told_with_what_made_it() -> None:
     """A silent resend after a lost answer is that loss; without one it is the client's own doing."""
     resent = line("resend", 100, intent="i", attempt=1, gateway="gateway 0")
