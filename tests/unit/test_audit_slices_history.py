@@ -205,7 +205,8 @@ def test_a_shelved_history_is_the_folded_one(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("simulator.history_shelf.BUCKET_BYTES", 5_000)
     path = tmp_path / "history.jsonl"
     with HistoryWriter(path) as history:
-        history.write_all(list(lines(100)))
+        for line in lines(100):
+            history.write(line)
     folded = fold(read_history(path))
     with HistoryShelf(read_history(path), path.stat().st_size) as shelf, Blocks(5) as blocks:
         assert shelf.whole() == folded
