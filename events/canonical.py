@@ -55,6 +55,8 @@ def parse(raw: bytes) -> Any:
 def canonical(value: Any) -> bytes:
     """RFC 8785 bytes of a value whose numbers are integers below 2^53."""
     written = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    if written.isascii():  # nearly always, and answered at a tenth of the search's time
+        return written
     return rfc8785.dumps(value) if _BEYOND_U_FFFF.search(written) else written
 
 

@@ -2,11 +2,13 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.partitioner import murmur2 as reference
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from events.breaks import BREAKS
 from events.codes import CODES, DECLINES, NOT_STORED, problem, problem_body
@@ -14,6 +16,7 @@ from events.commands import InvalidPayload, validate_payload
 from events.connection import InvalidConnection, connection
 from events.identifiers import charge_id, event_id, is_command_id, refund_id
 from events.instants import rfc3339
+from events.operations import BY_NAME
 from events.options import InvalidOption, duration_ms, host_and_port, refuse_unknown_environment
 from events.partitioner import murmur2, partition_of
 from events.payment_methods import PAYMENT_METHODS
@@ -91,6 +94,28 @@ def test_what_is_not_meant_is_refused_with_a_sentence(more: dict[str, object]) -
     """Unknown members and other types name the member."""
     with pytest.raises(InvalidPayload, match=next(iter(more))):
         validate_payload("charge.create", {**CHARGE, **more})
+
+
+_MEMBERS = st.sampled_from(
+    sorted({member for operation in BY_NAME.values() for member in operation.payload.model_fields} | {"more"})
+)
+_VALUES = st.sampled_from([5, 0, True, None, "eur", "pm_card_visa", "x", {}, {"a": "b"}, {"a": 1}, [], 1.5, 10**12])
+
+
+@given(st.sampled_from(sorted(BY_NAME)), st.dictionaries(_MEMBERS, _VALUES), st.booleans())
+def test_a_payload_is_valid_exactly_when_its_model_says_so(
+    operation: str, payload: dict[str, Any], likely: bool
+) -> None:
+    """The quick question, which makes no model, and the model's own answer never part."""
+    if likely:
+        payload = {**CHARGE, **payload} if BY_NAME[operation].begins else {"charge_id": "x", **payload}
+    try:
+        BY_NAME[operation].payload.model_validate(payload)
+    except ValidationError:
+        with pytest.raises(InvalidPayload):
+            validate_payload(operation, payload)
+    else:
+        validate_payload(operation, payload)
 
 
 def test_every_code_makes_a_problem() -> None:
