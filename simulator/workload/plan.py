@@ -182,13 +182,20 @@ def _purchase(seed: int, number: int, at_ms: float, mixes: Mixes, salt: str) -> 
         merchant_id=merchant_id,
         persona=mixes.personas.draw(rng),
         charge=Step(intent, CREATE_CHARGE.name, payload, 0.0),
-        afterwards=tuple(_follow_up(rng, intent, amount, act) for act in later),
+        afterwards=tuple(_follow_up(rng, intent, amount, act, later[:place]) for place, act in enumerate(later)),
     )
 
 
-def _follow_up(rng: Chance, intent: str, amount: int, act: str) -> Step:
+def _follow_up(rng: Chance, intent: str, amount: int, act: str, before: Sequence[str]) -> Step:
+    """Each is meant once for itself: a second refund of a purchase is another intent than the first."""
     payload: dict[str, Any] = {}
     if act.endswith("_part"):
         payload["amount"] = rng.randint(1, amount)
     name = act.removesuffix("_part")
-    return Step(f"{intent}-{name}", ACTS[name].name, payload, rng.uniform(20.0, 800.0))
+    again = sum(one.removesuffix("_part") == name for one in before)
+    return Step(
+        f"{intent}-{name}-{again + 1}" if again else f"{intent}-{name}",
+        ACTS[name].name,
+        payload,
+        rng.uniform(20.0, 800.0),
+    )

@@ -50,6 +50,14 @@ def test_every_payload_obeys_the_contract(seed: int) -> None:
         validate_payload(step.operation, {**step.payload, **charge_id})
 
 
+def test_each_step_of_a_purchase_is_an_intent_of_its_own() -> None:
+    """Two refunds of one purchase are meant once each, and no auditor may take the second for the first again."""
+    load = steady(20.0, 1_000.0).model_copy(update={"journeys": {"pay + refund_part + refund_part": 1}})
+    purchases = plan_purchases(7, load, MERCHANTS)
+    intents = [step.intent for purchase in purchases for step in purchase.steps]
+    assert len(intents) == 3 * len(purchases) == len(set(intents))
+
+
 def test_other_seeds_give_other_customers() -> None:
     """Seeds differ in who comes and when."""
     assert plan(1) != plan(2)
