@@ -110,7 +110,6 @@ class Load:
             if len(self._present) >= self._customers_max:
                 self.tally.dropped += 1
                 continue
-            self.tally.arrive(time.monotonic(), due)
             task = asyncio.create_task(self._purchase(purchase, due))
             self._present.add(task)
             task.add_done_callback(self._gone)
@@ -154,6 +153,8 @@ class Load:
         door = rng.choice(self._doors)
         head = {"intent": errand.step.intent, "attempt": attempt}
         payload, body = errand.asking(click)
+        if errand.comes and attempt == 1:
+            self.tally.arrive(time.monotonic(), due)  # with the first request, as the history has it
         self._record(
             {
                 "kind": "invoke",
@@ -245,6 +246,7 @@ class _Errand:
     def __init__(self, load: Load, purchase: Purchase, step: Step, charge_id: str | None, since: float) -> None:
         self.load = load
         self.step = step
+        self.comes = step is purchase.charge  # the first errand of its customer
         self.merchant_id = purchase.merchant_id
         self.payload = step.payload if charge_id is None else {**step.payload, "charge_id": charge_id}
         self.path = _PATHS[step.operation].format(charge_id=quote(charge_id or "", safe=""))
