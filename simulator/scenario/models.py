@@ -183,11 +183,13 @@ class System(Part):
     answer_timeout: str = "20s"
     breaks: Annotated[tuple[str, ...], Field(alias="break")] = ()
 
-    @field_validator("key_ttl", "answer_timeout")
+    @field_validator("key_ttl", "answer_timeout", mode="before")
     @classmethod
-    def _is_a_duration(cls, text: str) -> str:
-        duration_ms(text)
-        return text
+    def _is_a_duration(cls, written: object) -> object:
+        if not isinstance(written, str):
+            raise ValueError(f"{written!r} has no unit; write for example 500ms, 4s or 15m")
+        duration_ms(written)
+        return written
 
     @field_validator("enforcement")
     @classmethod

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from simulator.durations import read_seconds, write_seconds
 from simulator.failure import UsageFailure
+from simulator.faults import FAULTS
 from simulator.faults.plan import plan_strikes
 from simulator.scenario.models import Scenario
 from simulator.scenario.preview import lines, preview
@@ -57,6 +58,7 @@ def test_what_was_read_can_be_written_and_read_again() -> None:
     [
         (MINE.replace("rate: 5}", "rate: fast}"), "mine.yaml:7: load.stages[0].rate: "),
         (MINE.replace("warm_up: 1s", "warm_up: 1"), "mine.yaml:5: load.warm_up: 1 has no unit"),
+        (MINE.replace("key_ttl: 2s", "key_ttl: 24"), "mine.yaml:3: system.key_ttl: 24 has no unit"),
         (MINE.replace("careful: 1", "carefull: 1"), "mine.yaml:9: load.personas: there is no persona 'carefull'"),
         (MINE.replace("about:", "abuot:"), "mine.yaml:2: abuot: this field is not known."),
         (MINE.replace("at: [500ms", "art: [500ms"), "mine.yaml:14: faults[1].art: this field is not known."),
@@ -133,6 +135,13 @@ def test_every_shipped_scenario_is_named_like_its_file_and_says_what_it_shows() 
     for name, scenario in shipped().items():
         assert scenario.name == name
         assert 20 < len(scenario.about) < 120
+
+
+def test_everything_has_every_fault_there_is() -> None:
+    """A new fault is not forgotten there: `everything` says so of itself."""
+    assert {fault.name for fault in shipped()["everything"].faults} == {
+        kind.model_fields["fault"].default for kind in FAULTS
+    }
 
 
 def test_rate_and_duration_keep_the_shape() -> None:
