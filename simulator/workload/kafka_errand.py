@@ -141,10 +141,10 @@ class Errand:
             f'"persona":"{self.purchase.persona}"}}\n'
         )
 
-    def invoked(self, attempt: Attempt, command_id: str, key: str, payload: str, at: int) -> str:
+    def invoked(self, attempt: Attempt, command_id: str, key: str, payload: str, at: int, planned_at: int) -> str:
         return (
             f'{{"kind":"invoke","intent":{self._intent},"attempt":{attempt.number},"at":{at},'
-            f'"merchant_id":{self.merchant.text},"idempotency_key":{key},"operation":"{self.step.operation}",'
+            f'"planned_at":{planned_at},"merchant_id":{self.merchant.text},"idempotency_key":{key},"operation":"{self.step.operation}",'
             f'"payload":{payload},"gateway":null,"command_id":"{command_id}"}}\n'
         )
 

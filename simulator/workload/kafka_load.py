@@ -156,7 +156,7 @@ class KafkaLoad:
         value = errand.command(command_id, key, payload, at, at + DEADLINE_MS)
         attempt = errand.attempt(place, due, command_id.encode(), value)
         self.tally.attempts += 1
-        self._lines.append(errand.invoked(attempt, command_id, key, payload, at))
+        self._lines.append(errand.invoked(attempt, command_id, key, payload, at, at - round((now - due) * 1_000.0)))
         self._waiting[attempt.command_id] = attempt
         self._outgoing.append(attempt)
         leaves_ms = click.vanishes_after_ms

@@ -153,13 +153,16 @@ class Load:
         door = rng.choice(self._doors)
         head = {"intent": errand.step.intent, "attempt": attempt}
         payload, body = errand.asking(click)
+        now = time.monotonic()
         if errand.comes and attempt == 1:
-            self.tally.arrive(time.monotonic(), due)  # with the first request, as the history has it
+            self.tally.arrive(now, due)  # with the first request, as the history has it
+        at = now_ms()
         self._record(
             {
                 "kind": "invoke",
                 **head,
-                "at": now_ms(),
+                "at": at,
+                "planned_at": at - round((now - due) * 1_000.0),
                 "merchant_id": errand.merchant_id,
                 "idempotency_key": click.key,
                 "operation": errand.step.operation,

@@ -200,8 +200,8 @@ def test_what_a_customer_on_the_log_says_is_json_whatever_it_says() -> None:
     assert [orjson.loads(line) for line in said(errand, attempt, odd)] == [
         {"kind": "intent", "intent": odd, "at": 7, "planned_at": 6, "merchant_id": odd, "operation": "charge.create",
          "payload": CHARGE, "persona": "careful"},
-        {"kind": "invoke", "intent": odd, "attempt": 1, "at": 7, "merchant_id": odd, "idempotency_key": odd,
-         "operation": "charge.create", "payload": CHARGE, "gateway": None, "command_id": "c-1"},
+        {"kind": "invoke", "intent": odd, "attempt": 1, "at": 7, "planned_at": 6, "merchant_id": odd,
+         "idempotency_key": odd, "operation": "charge.create", "payload": CHARGE, "gateway": None, "command_id": "c-1"},
         {"kind": "ok", "intent": odd, "attempt": 1, "at": 8, "status": 201, "replayed": True, "body": odd},
         {"kind": "fail", "intent": odd, "attempt": 1, "at": 8, "status": None, "reason": odd},
         {"kind": "info", "intent": odd, "attempt": 1, "at": 8, "reason": odd},
@@ -212,6 +212,6 @@ def said(errand: Errand, attempt: Attempt, odd: str) -> list[str]:
     ends = (End("ok", 201, True, odd), End("fail", reason=odd), End("info", reason=odd))
     return [
         errand.meant(7, 6),
-        errand.invoked(attempt, "c-1", json_of(odd), errand.payload, 7),
+        errand.invoked(attempt, "c-1", json_of(odd), errand.payload, 7, 6),
         *(errand.ended(attempt, end, 8) for end in ends),
     ]
