@@ -50,6 +50,8 @@ def _parts(fault: type[Fault]) -> Iterator[str]:
     yield f"Strikes first after {write_seconds(cadence.first_s)}, then every {write_seconds(cadence.every_s)}{lasts}."
     if set(fault.under) != set(Guarantee):
         yield f"Only under {', '.join(sorted(fault.under))}."
+    if fault.processors > 1:
+        yield f"Only with {fault.processors} processors or more."
     if fault.needs == "kafka_link":
         yield "Needs a Kafka of the run's own."
     own = {name: field for name, field in fault.model_fields.items() if name not in _COMMON}

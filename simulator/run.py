@@ -29,7 +29,7 @@ from simulator.audit_run import audit_namespace
 from simulator.circumstances import command_line, machine, versions
 from simulator.failure import Failure, UsageFailure
 from simulator.faults.base import Scene
-from simulator.faults.fitting import fitting, left_out, needs_kafka_link, refuse_without_own_kafka
+from simulator.faults.fitting import fitting, left_out, needs_kafka_link, refuse_without_heirs, refuse_without_own_kafka
 from simulator.faults.plan import plan_strikes
 from simulator.faults.vandals import Vandals
 from simulator.foreign_processor import wait_for_foreign
@@ -236,6 +236,7 @@ async def _place(options: RunOptions, tell: Narrator) -> AsyncIterator[Place]:
         raise UsageFailure(f"Another simulation runs in {options.dir}; choose another --dir.")
     shutil.rmtree(directory, ignore_errors=True)
     stack = replace(options.stack, dir=directory)
+    refuse_without_heirs(faults, stack.processors)
     if stack.kafka not in ("embedded", "docker"):
         refuse_without_own_kafka(faults, f"--kafka {stack.kafka}")
         stack = replace(stack, namespace=f"{stack.namespace}-{mark}")  # a cluster outlives the run

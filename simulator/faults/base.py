@@ -128,6 +128,7 @@ class Fault(BaseModel, ABC):
     disturbs: ClassVar[str] = ""  # what only one fault at a time may disturb; empty: nothing
     on_http: ClassVar[bool] = False  # it acts on the way between customers and gateways, and needs customers there
     needs: ClassVar[Needs] = ""  # what a run must put in place for it before anything starts
+    processors: ClassVar[int] = 1  # it needs so many: where nobody can take over there is nothing to see
     under: ClassVar[frozenset[Guarantee]] = frozenset(Guarantee)  # where there is something for it to bite
 
     fault: str

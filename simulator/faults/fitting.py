@@ -46,3 +46,13 @@ def refuse_without_own_kafka(faults: Sequence[Fault], where: str) -> None:
             f"{kinds} between services and Kafka ({which}) cannot be done on somebody else's Kafka: "
             f"run it without {where}."
         )
+
+
+def refuse_without_heirs(faults: Sequence[Fault], processors: int) -> None:
+    """For a run of so few processors that nobody could take over: it would only ever end as unknown."""
+    for fault in faults:
+        if fault.processors > processors:
+            raise UsageFailure(
+                f"{fault.name} needs {fault.processors} processors, one to take over from the other, and this run has "
+                f"{processors}: run it with --processors {fault.processors}, or leave the fault out."
+            )

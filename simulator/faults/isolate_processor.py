@@ -28,6 +28,7 @@ class IsolateProcessor(KafkaLinkFault):
     fault: Literal["isolate_processor"] = "isolate_processor"
     cadence: ClassVar = Cadence(first_s=6.0, every_s=22.0, share=0.3)
     disturbs: ClassVar = "processor"
+    processors: ClassVar = 2
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         if not has_heirs(scene, injection):

@@ -18,6 +18,7 @@ class PauseProcessor(Fault):
     fault: Literal["pause_processor"] = "pause_processor"
     cadence: ClassVar = Cadence(first_s=4.0, every_s=20.0, share=0.2)
     disturbs: ClassVar = "processor"
+    processors: ClassVar = 2
 
     async def inject(self, scene: Scene, injection: Injection) -> None:
         if not has_heirs(scene, injection):

@@ -5,7 +5,7 @@ import pytest
 from events.guarantees import Guarantee
 from simulator.failure import UsageFailure
 from simulator.faults import FAULTS
-from simulator.faults.fitting import fitting, left_out, needs_kafka_link, refuse_without_own_kafka
+from simulator.faults.fitting import fitting, left_out, needs_kafka_link, refuse_without_heirs, refuse_without_own_kafka
 from simulator.faults.kill_ledger import KillLedger
 from simulator.faults.late_end_txn import LateEndTxn
 from simulator.faults.lose_end_txn_answer import LoseEndTxnAnswer
@@ -52,6 +52,14 @@ def test_somebody_elses_kafka_cannot_be_put_behind_a_proxy() -> None:
     )
     with pytest.raises(UsageFailure, match=r"^10 kinds .* \((\w+, ){3}…\) cannot be done"):
         refuse_without_own_kafka(shipped()["broken-wires"].faults, "--target")
+
+
+def test_a_fault_that_needs_an_heir_is_refused_where_there_is_none() -> None:
+    """Before anything starts: such a run could only ever end as unknown."""
+    refuse_without_heirs(SOME, 1)
+    refuse_without_heirs(shipped()["zombie"].faults, 2)
+    with pytest.raises(UsageFailure, match=r"^pause_processor needs 2 processors, .* this run has 1: "):
+        refuse_without_heirs(shipped()["zombie"].faults, 1)
 
 
 def test_the_plan_says_what_is_left_out() -> None:
