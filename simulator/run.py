@@ -236,10 +236,10 @@ async def _place(options: RunOptions, tell: Narrator) -> AsyncIterator[Place]:
         raise UsageFailure(f"Another simulation runs in {options.dir}; choose another --dir.")
     shutil.rmtree(directory, ignore_errors=True)
     stack = replace(options.stack, dir=directory)
-    refuse_without_heirs(faults, stack.processors)
     if stack.kafka not in ("embedded", "docker"):
         refuse_without_own_kafka(faults, f"--kafka {stack.kafka}")
         stack = replace(stack, namespace=f"{stack.namespace}-{mark}")  # a cluster outlives the run
+    refuse_without_heirs(faults, stack.processors)
     kafka_link = needs_kafka_link(faults, Guarantee(stack.guarantee))
     async with own_place(stack, tell.progress, lambda _: None, kafka_link=kafka_link) as place:
         yield place
