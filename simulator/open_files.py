@@ -5,10 +5,11 @@ Source:  setrlimit(2): a process may raise its soft limit up to the hard one; us
 """
 
 import resource
+from contextlib import suppress
 
 
 def allow_open_files() -> int:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # where the hard limit says "no limit" and none is allowed: as before, then
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]

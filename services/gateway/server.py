@@ -9,6 +9,7 @@ Source:  uvicorn 0.54. Its own signal handling raises the signal again after the
 
 import re
 import resource
+from contextlib import suppress
 from typing import Any, Final
 
 import httptools
@@ -93,7 +94,8 @@ def _path_of_strange_method(received: bytes) -> bytes | None:
 def allow_connections() -> None:
     """As many as the kernel lets this process have: a soft limit is 1,024 mostly, and a stalled log has more wait."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with suppress(OSError, ValueError):  # where the hard limit says "no limit" and none is allowed: as before, then
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def make_server(app: Any, stop_within_s: int) -> QuietServer:

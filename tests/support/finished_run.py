@@ -11,6 +11,7 @@ from typing import Any
 
 from simulator.defences import DEFENCES, SERVERS, Cell, defences_json, lessons
 from simulator.report.finished import DUPLICATES, write_duplicates
+from simulator.report.rendering import render_folder
 from tests.support.recounting import count_load
 from tests.support.written_log import START, WrittenLog
 
@@ -189,3 +190,9 @@ def run_line(guarantee: str, attack: str = "") -> dict[str, Any]:
         "machine": {"processor": f"some{attack}", "cores": 2},
         "started_at": START,
     }
+
+
+def page_of(folder: Path) -> str:
+    """Of the files of a run, made anew."""
+    render_folder(folder)
+    return (folder / "report.html").read_text(encoding="utf-8")

@@ -1,7 +1,6 @@
 """A log in slices: what hangs together is never cut, and the report is that of the log at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -21,20 +20,7 @@ from simulator.audit.verdict import judge
 from simulator.audit_workers import WORKERS_MAX, shares, workers_for
 from simulator.ledger_reader import LedgerReadError
 from simulator.spill import Spill
-from tests.support.written_log import SHOP, Asked, WrittenLog, canonical
-
-
-class OnTheLog:
-    """A written log, read as from Kafka: a few records at a time."""
-
-    def __init__(self, log: WrittenLog) -> None:
-        self._entries = log.entries
-        self.extent: Extent = log.evidence().extent
-
-    async def read(self, topic: str, partition: int) -> AsyncIterator[list[Entry]]:
-        assert partition == 0
-        for at in range(0, len(self._entries[topic]), 3):
-            yield self._entries[topic][at : at + 3]
+from tests.support.written_log import SHOP, Asked, OnTheLog, WrittenLog, canonical
 
 
 def in_slices(log: WrittenLog, books: Any = None) -> tuple[Report, str | None]:

@@ -1,7 +1,7 @@
 """A log and its history in slices: the report is that of both at once, whatever customers did and heard."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -16,27 +16,14 @@ from simulator.audit import registry
 from simulator.audit.clients import fold
 from simulator.audit.collecting import Collector
 from simulator.audit.evidence import Evidence
-from simulator.audit.log import Bounds, Entry, Extent, Fate
+from simulator.audit.log import Bounds, Extent, Fate
 from simulator.audit.report import Report
 from simulator.audit.rules import partition_of
 from simulator.audit.verdict import judge
 from simulator.blocks import Blocks
 from simulator.history import HistoryWriter, read_history
 from simulator.history_shelf import HistoryShelf, intents_of
-from tests.support.written_log import SHOP, Asked, WrittenLog, canonical
-
-
-class OnTheLog:
-    """A written log, read as from Kafka: a few records at a time."""
-
-    def __init__(self, log: WrittenLog) -> None:
-        self._entries = log.entries
-        self.extent: Extent = log.evidence().extent
-
-    async def read(self, topic: str, partition: int) -> AsyncIterator[list[Entry]]:
-        assert partition == 0
-        for at in range(0, len(self._entries[topic]), 3):
-            yield self._entries[topic][at : at + 3]
+from tests.support.written_log import SHOP, Asked, OnTheLog, WrittenLog, canonical
 
 
 def in_slices(log: WrittenLog) -> Report:

@@ -7,16 +7,10 @@ import jsonschema
 import pytest
 
 from simulator.report.model import RunReport
-from simulator.report.rendering import render_folder
-from tests.support.finished_run import charged_once, searched
+from tests.support.finished_run import charged_once, page_of, searched
 from tests.support.recounting import page_data, undescribed, words
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "report.schema.json"
-
-
-def page_of(folder: Path) -> str:
-    render_folder(folder)
-    return (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_every_step_is_in_the_table_with_what_it_measured_and_why_it_failed(tmp_path: Path) -> None:

@@ -10,16 +10,11 @@ import pytest
 
 from simulator.failure import UsageFailure
 from simulator.report.rendering import render_folder
-from tests.support.finished_run import ATTACK, charged_once, charged_twice, leave_files, run_line
+from tests.support.finished_run import ATTACK, charged_once, charged_twice, leave_files, page_of, run_line
 from tests.support.recounting import disagreements, page_data, words
 from tests.support.written_log import SHOP, START, WrittenLog
 
 PAGE_BYTES_MAX = 3_000_000
-
-
-def page_of(folder: Path) -> str:
-    render_folder(folder)
-    return (folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_page_says_who_was_charged_twice_how_much_why_and_by_which_fault(tmp_path: Path) -> None:
