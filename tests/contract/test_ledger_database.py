@@ -1,4 +1,8 @@
-"""The ledger's database and its read side, one suite for SQLite and a real PostgreSQL."""
+"""The ledger's database and its read side, one suite for SQLite and a real PostgreSQL.
+
+Long, and one idea: whatever the read side may be asked is told of both databases in one place, so that neither can pass
+what the other does not.
+"""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""What the port to the log promises, in memory and on a real Kafka: the same tests for both."""
+"""What the port to the log promises, in memory and on a real Kafka: the same tests for both.
+
+Long, and one idea: a port is as good as the list of its promises, and a list in pieces is read by nobody.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -11,7 +11,8 @@ from services.kafka.errors import Fenced
 from services.processor.store.memory import MemoryStore
 from services.processor.takeover import Refused
 from tests.support.commands import command, merchant_of, new_command_id
-from tests.support.processor_worlds import Death, Died, Gate, World, world_of
+from tests.support.mortal import Death, Died, Gate
+from tests.support.processor_worlds import World, world_of
 
 PARTITIONS = 2
 STEPS = ("before produce", "after produce", "after offsets", "after commit", "before apply")

@@ -4,13 +4,13 @@ In:      a namespace, a number of partitions.
 Out:     processors that run as tasks, each with a log and a store of its own; what stands on the log.
 Units:   milliseconds.
 
-A processor can be told to die at a step: its worker then ends at once, without aborting anything.
+A processor can be told to die at a step (tests.support.mortal).
 """
 
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -26,119 +26,19 @@ from services.kafka.memory import MemoryLog
 from services.kafka.memory_broker import MemoryBroker
 from services.kafka.memory_clock import ManualClock
 from services.kafka.memory_writer import MemoryFaults
-from services.kafka.port import Assignment, Outgoing, Record, Scope, TopicPartition, Writer
+from services.kafka.port import Outgoing, Record, TopicPartition
 from services.named_bugs import switched_on
 from services.processor.main import BROKEN
 from services.processor.observer import Observer
 from services.processor.parts import Parts
-from services.processor.store.memory import MemoryStore
-from services.processor.store.port import Change, KeyStore
+from services.processor.store.port import KeyStore
 from services.processor.surroundings import RealSurroundings, Surroundings
 from services.processor.terms import Terms
 from services.processor.worker import Worker
+from tests.support.mortal import Death, MortalLog, MortalStore
 from tests.support.wait import wait_until
 
 DAY_MS = 86_400_000
-
-
-class Died(BaseException):
-    """The process was killed at this step."""
-
-
-class Death:
-    """Kills at the first time a step is reached, and counts what was reached."""
-
-    def __init__(self, step: str | None = None) -> None:
-        self.step = step
-        self.happened = asyncio.Event()
-
-    async def reach(self, step: str) -> None:
-        self.check(step)
-
-    def check(self, step: str) -> None:
-        if step == self.step:
-            self.step = None
-            self.happened.set()
-            raise Died(step)
-
-
-class Gate(Death):
-    """Kills nobody: holds the process up at a step, once, as SIGSTOP would."""
-
-    def __init__(self, step: str) -> None:
-        super().__init__(step)
-        self.opened = asyncio.Event()
-
-    async def reach(self, step: str) -> None:
-        if step == self.step:
-            self.step = None
-            self.happened.set()
-            await self.opened.wait()
-
-
-class _MortalWriter:
-    """A writer whose process may die before or after each of its requests."""
-
-    def __init__(self, writer: Writer, death: Death) -> None:
-        self._writer = writer
-        self._death = death
-
-    async def start(self) -> None:
-        await self._writer.start()
-
-    async def recover(self) -> None:
-        await self._writer.recover()
-
-    async def produce(self, records: Mapping[TopicPartition, Sequence[Outgoing]]) -> dict[TopicPartition, int]:
-        await self._death.reach("before produce")
-        made = await self._writer.produce(records)
-        await self._death.reach("after produce")
-        return made
-
-    async def send_offsets(self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment) -> None:
-        await self._writer.send_offsets(group, topic, offsets, member)
-        await self._death.reach("after offsets")
-
-    async def commit(self) -> None:
-        await self._writer.commit()
-        await self._death.reach("after commit")
-
-    async def abort(self) -> None:
-        await self._writer.abort()
-
-    async def idle(self) -> None:
-        await self._writer.idle()
-
-    async def close(self) -> None:
-        await self._writer.close()
-
-
-class MortalLog:
-    """A log of one process; everything but writers is passed through."""
-
-    def __init__(self, kafka: Any, death: Death) -> None:
-        self._kafka = kafka
-        self._death = death
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._kafka, name)
-
-    async def writer(self, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> Writer:
-        return _MortalWriter(await self._kafka.writer(transactional_id, transaction_timeout_ms, scope), self._death)
-
-    async def plain_writer(self) -> Writer:
-        return _MortalWriter(await self._kafka.plain_writer(), self._death)
-
-
-class _MortalStore(MemoryStore):
-    def __init__(self, death: Death) -> None:
-        super().__init__()
-        self.death = death
-
-    def apply(self, changes: Mapping[int, Change]) -> None:
-        if any(change.writes for change in changes.values()):
-            self.death.check("before apply")
-        super().apply(changes)
 
 
 class Processor:
@@ -229,7 +129,7 @@ class World(ABC):
         death = death or Death()
         kafka: Any = MortalLog(await self.connect(name), death)
         named = f"{self.namespace}.processor.{name}"
-        parts = Parts(kafka, store or _MortalStore(death), self.terms(**terms), named)
+        parts = Parts(kafka, store or MortalStore(death), self.terms(**terms), named)
         made = Processor(self, name, switched_on(BROKEN, bugs, parts), predecessor)
         self.processors.append(made)
         return made
