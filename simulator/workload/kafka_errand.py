@@ -144,8 +144,8 @@ class Errand:
     def invoked(self, attempt: Attempt, command_id: str, key: str, payload: str, at: int, planned_at: int) -> str:
         return (
             f'{{"kind":"invoke","intent":{self._intent},"attempt":{attempt.number},"at":{at},'
-            f'"planned_at":{planned_at},"merchant_id":{self.merchant.text},"idempotency_key":{key},"operation":"{self.step.operation}",'
-            f'"payload":{payload},"gateway":null,"command_id":"{command_id}"}}\n'
+            f'"planned_at":{planned_at},"merchant_id":{self.merchant.text},"idempotency_key":{key},'
+            f'"operation":"{self.step.operation}","payload":{payload},"gateway":null,"command_id":"{command_id}"}}\n'
         )
 
     def ended(self, attempt: Attempt, end: End, at: int) -> str:
