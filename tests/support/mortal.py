@@ -36,7 +36,7 @@ class Death:
 
 
 class Gate(Death):
-    """Kills nobody: holds the process up at a step, once, as SIGSTOP would."""
+    """Kills nobody: holds the writer up at a step, once; unlike under SIGSTOP, the membership lives on."""
 
     def __init__(self, step: str) -> None:
         super().__init__(step)
