@@ -13,9 +13,11 @@ $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
 
-$(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(BIN)/uv
+NATIVE := $(wildcard native/src/*.rs) native/Cargo.toml native/Cargo.lock hatch_build.py
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(NATIVE) | $(BIN)/uv
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements/runtime.txt
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps -e .
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --reinstall-package payonce -e .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime

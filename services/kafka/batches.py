@@ -1,4 +1,4 @@
-"""Records to record batches: whole batches through aiokafka's native builder, split by bytes.
+"""Records to record batches: whole batches through a native builder, aiokafka's or our own, split by bytes.
 
 In:      the records of one partition, in order; producer id, epoch, the partition's next sequence number.
 Out:     batches, each at most BATCH_BYTES_MAX long unless one record alone is longer.
@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from services.kafka.packed import Packed
 from services.kafka.port import Outgoing
 
 BATCH_BYTES_MAX: Final = 1_000_000  # below the topics' max.message.bytes of 1 MiB, header included
@@ -40,6 +41,14 @@ def batches(
     first = 0
     while first < len(records):
         base_sequence = (sequence + first) % SEQUENCES
+        if isinstance(records, Packed):
+            data, count = records.batch(
+                first, BATCH_BYTES_MAX, producer_id, epoch, base_sequence, transactional, timestamp_ms
+            )
+            if count > 1 or len(data) <= BATCH_BYTES_MAX:
+                yield Batch(data, first, count, base_sequence)
+                first += count
+                continue
         builder = _builder(_PLAIN, transactional, producer_id, epoch, base_sequence)
         count = _fill(builder, records, first, timestamp_ms)
         if count == 1 and builder.size() > BATCH_BYTES_MAX:

@@ -9,12 +9,23 @@ Source:  DESIGN, "Per loop".
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from services.kafka.packed import Appending, Packed
 from services.kafka.port import Assignment, Outgoing, Record, TopicPartition
 from services.processor import poison
 from services.processor.backlog import Portion
-from services.processor.domain.settling import Rules, Settled, Standing, decode, lookups, settle, settle_expiry
+from services.processor.domain.natively import Read, read, settle_read, settles
+from services.processor.domain.settling import (
+    Incoming,
+    Rules,
+    Settled,
+    Standing,
+    decode,
+    lookups,
+    settle,
+    settle_expiry,
+)
 from services.processor.domain.stored import restored
 from services.processor.expiry import Expiry
 from services.processor.holding import Holding
@@ -29,15 +40,15 @@ EXPIRED_MOST: Final = 1_000  # tombstones of one partition in one transaction: t
 class Decoded(NamedTuple):
     read_to: int
     records: Sequence[Record]
-    commands: Sequence[Any] | None  # None where decoding failed: one record at a time, then
+    commands: Sequence[Incoming] | Read | None  # None where decoding failed: one record at a time, then
     wanted: Sequence[bytes]  # store keys
 
 
 @dataclass(slots=True)
 class PartitionBatch:
-    keys: list[Outgoing]
-    charges: list[Outgoing]
-    replies: list[Outgoing]
+    keys: Appending
+    charges: Appending
+    replies: Appending
     dead_letters: list[Outgoing]
     writes: dict[bytes, bytes | None]
     standing: Standing
@@ -110,6 +121,9 @@ def decode_portion(rules: Rules, portion: Portion) -> Decoded:
     """Needs no state."""
     records, read_to = portion
     try:
+        if settles(rules):
+            usual = read(rules, records)
+            return Decoded(read_to, records, usual, usual.wanted)
         commands = decode(rules, records)
         return Decoded(read_to, records, commands, lookups(rules, commands))
     except Exception as error:  # whatever a bug raises; the culprit is found one by one
@@ -141,7 +155,7 @@ def settle_partition(
     if decoded is not None:
         holding.read_to = decoded.read_to
     made = PartitionBatch(
-        [*tombstones, *settled.keys],
+        _joined(tombstones, settled.keys),
         settled.charges,
         settled.replies,
         settled.dead_letters,
@@ -163,11 +177,22 @@ def settle_partition(
     return made
 
 
+def _joined(tombstones: list[Outgoing], keys: Appending) -> Appending:
+    if not tombstones:
+        return keys
+    joined: Appending = Packed() if isinstance(keys, Packed) else []
+    joined.extend(tombstones)
+    joined.extend(keys)
+    return joined
+
+
 def _settle(
-    rules: Rules, known: Known, standing: Standing, decoded: Decoded | None, found: Mapping[bytes, bytes | None]
+    rules: Rules, known: Known, standing: Standing, decoded: Decoded | None, found: dict[bytes, bytes | None]
 ) -> Settled:
     if decoded is not None and decoded.commands is not None:
         try:
+            if isinstance(decoded.commands, Read):
+                return settle_read(rules, standing, decoded.commands, found)
             return settle(rules, standing, decoded.commands, found)
         except Exception as error:  # whatever a bug raises; the culprit is found one by one
             poison.noticed(rules.partition, error)

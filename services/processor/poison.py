@@ -37,18 +37,7 @@ def settle_singly(rules: Rules, standing: Standing, records: Sequence[Record], l
     """As `settle`, one record at a time, each seeing what those before it have done."""
     total = settle(rules, standing, [], {})
     for record in records:
-        settled = _settle_one(rules, total.standing, record, total.writes, lookup)
-        total.keys += settled.keys
-        total.charges += settled.charges
-        total.replies += settled.replies
-        total.dead_letters += settled.dead_letters
-        total.writes.update(settled.writes)
-        total.standing = settled.standing
-        total.executed += settled.executed
-        total.replayed += settled.replayed
-        total.refused += settled.refused
-        total.expired += settled.expired
-        total.dead += settled.dead
+        total.add(_settle_one(rules, total.standing, record, total.writes, lookup))
     return total
 
 

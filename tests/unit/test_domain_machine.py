@@ -1,4 +1,4 @@
-"""The pure core against a naive model: whatever is sent, copied, rewound or forgotten in a crash."""
+"""The pure core, in Python and natively, against a naive model: whatever is sent, copied, rewound or forgotten."""
 
 from collections import Counter
 from typing import Any, NamedTuple
@@ -14,10 +14,12 @@ from services.kafka.port import Outgoing
 from services.processor.domain.rules import Rules, Standing
 from services.processor.domain.settling import Settled, decode, lookups, settle, settle_expiry
 from services.processor.domain.stored import of_key, restored
+from tests.support.native import assert_settled_alike, natively
 
 WINDOW_MS = 1_000
 RULES = Rules("payments", 0, 1, WINDOW_MS, Guarantee.EXACTLY_ONCE)
 MERCHANTS = ("m1", "m2")
+DESCRIPTIONS = (None, "order", 'quo"te', "line\nfeed", "\uffff", "😀")  # the last two sort differently in UTF-16
 OUTCOMES = ("executed", "replayed", "refused", "expired", "dead")
 
 
@@ -117,6 +119,8 @@ class Core(RuleBasedStateMachine):
             cid = f"00000000-0000-7000-8000-{self.minted:012x}"
             if operation == "charge.create":
                 payload = {"amount": amount or 7, "currency": "usd", "payment_method": method, "capture": capture}
+                payload["description"] = DESCRIPTIONS[about]
+                payload["metadata"] = {name: "1" for name in DESCRIPTIONS[about:] if name is not None}
                 self.seen_charges.append(charge_id(merchant, cid))
             else:
                 payload = {"charge_id": self.seen_charges[-1 - about % len(self.seen_charges)]}
@@ -178,7 +182,9 @@ class Core(RuleBasedStateMachine):
     def _settle(self, batch: list[Read], standing: Standing, store: dict[bytes, bytes | None]) -> Settled:
         incoming = decode(RULES, batch)
         found = {key: store[key] for key in lookups(RULES, incoming) if store.get(key) is not None}
-        return settle(RULES, standing, incoming, found)
+        settled = settle(RULES, standing, incoming, found)
+        assert_settled_alike(settled, natively(RULES, standing, batch, store))
+        return settled
 
     @rule(back=st.integers(1, 30))
     def rewind(self, back: int) -> None:

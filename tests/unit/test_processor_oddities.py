@@ -69,8 +69,27 @@ def _poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ZeroDivisionError
         return settling.settle(rules, standing, incoming, found)
 
-    monkeypatch.setattr(batch, "settle", settle)
+    monkeypatch.setattr(batch, "settle_read", _fails)
     monkeypatch.setattr(poison, "settle", settle)
+
+
+def _fails(*_: Any) -> Any:
+    raise RuntimeError("the native part has a bug")
+
+
+@pytest.mark.parametrize("step", ["read", "settle_read"])
+async def test_a_bug_of_the_native_part_loses_nothing(
+    world: MemoryWorld, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """What fails natively is settled in Python, one record at a time, and nobody hears of it."""
+    monkeypatch.setattr(batch, step, _fails)
+    await world.append(command("shop", "k1"), command("shop", "k1"), command("shop", "k2"))
+    processor = await world.processor()
+    await processor.ready()
+    replies = await world.replies(3)
+    await processor.stop()
+    assert [(one["status"], one["replayed"]) for one in replies] == [(201, False), (201, True), (201, False)]
+    assert await world.read("dead-letters") == []
 
 
 async def test_poison_is_dead_lettered(world: MemoryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +120,7 @@ async def test_what_cannot_even_be_decoded_is_dead_lettered(
             raise RecursionError
         return settling.decode(rules, records)
 
-    monkeypatch.setattr(batch, "decode", decode)
+    monkeypatch.setattr(batch, "read", _fails)
     monkeypatch.setattr(poison, "decode", decode)
     await world.append(command("shop", "k1"), command("shop", "poison"))
     processor = await world.processor()

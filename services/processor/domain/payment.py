@@ -34,7 +34,7 @@ class _Rule(NamedTuple):
     refused_in: Mapping[str, str]  # status to code; a status that is not named here allows it
 
 
-def _refused_in(operation: Operation) -> dict[str, str]:
+def refused_in(operation: Operation) -> dict[str, str]:
     return {
         status: operation.refusals.get(status, kind.refusal)
         for status, kind in MADE_BY.items()
@@ -44,7 +44,7 @@ def _refused_in(operation: Operation) -> dict[str, str]:
 
 _RULES: Final = {
     operation.name: _Rule(
-        operation, tuple(kind for kind in CHARGE_EVENTS if kind.cause is operation), _refused_in(operation)
+        operation, tuple(kind for kind in CHARGE_EVENTS if kind.cause is operation), refused_in(operation)
     )
     for operation in OPERATIONS
 }

@@ -23,6 +23,7 @@ from events.codes import CODES, DECLINES, problem_body
 from events.guarantees import Guarantee
 from events.identifiers import charge_id, event_id, refund_id
 from events.operations import BY_NAME
+from services.kafka.packed import Appending
 from services.kafka.port import Outgoing, Record
 from services.processor.domain import writing
 from services.processor.domain.payment import Charge, Fact, created, decide, evolve
@@ -45,9 +46,9 @@ class Incoming(NamedTuple):
 @dataclass(slots=True)
 class Settled:
     standing: Standing
-    keys: list[Outgoing] = field(default_factory=list)
-    charges: list[Outgoing] = field(default_factory=list)
-    replies: list[Outgoing] = field(default_factory=list)
+    keys: Appending = field(default_factory=list)
+    charges: Appending = field(default_factory=list)
+    replies: Appending = field(default_factory=list)
     dead_letters: list[Outgoing] = field(default_factory=list)
     writes: dict[bytes, bytes | None] = field(default_factory=dict)
     executed: int = 0
@@ -55,6 +56,20 @@ class Settled:
     refused: int = 0
     expired: int = 0
     dead: int = 0
+
+    def add(self, later: "Settled") -> None:
+        """What was settled after this, knowing of it."""
+        self.standing = later.standing
+        self.keys.extend(later.keys)
+        self.charges.extend(later.charges)
+        self.replies.extend(later.replies)
+        self.dead_letters.extend(later.dead_letters)
+        self.writes.update(later.writes)
+        self.executed += later.executed
+        self.replayed += later.replayed
+        self.refused += later.refused
+        self.expired += later.expired
+        self.dead += later.dead
 
 
 def decode(rules: Rules, records: Sequence[Record]) -> list[Incoming]:

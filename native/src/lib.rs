@@ -1,0 +1,71 @@
+//! The part of the processor's hot path that Python is too slow for: commands to records, records to batches.
+//!
+//! Everything here stands in Python too, and says the same (tests/unit/test_native.py). Whatever is unusual stays
+//! there: this crate stops before it. It has no I/O, no clock and no randomness.
+
+mod charge;
+mod commands;
+mod declared;
+mod json;
+mod names;
+mod packed;
+mod turn;
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::commands::Commands;
+use crate::declared::Declared;
+use crate::packed::Packed;
+use crate::turn::Turn;
+
+/// A bug here is an exception that Python can go on after: it settles the same records itself.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(PyRuntimeError::new_err("the native part has a bug")))
+}
+
+/// The declarations, read once.
+#[pyclass(module = "services._native", frozen)]
+struct Declarations {
+    declared: Arc<Declared>,
+}
+
+#[pymethods]
+impl Declarations {
+    #[new]
+    fn new(text: &[u8]) -> PyResult<Self> {
+        let declared = Declared::read(text).ok_or_else(|| PyValueError::new_err("a declaration is not known here"))?;
+        Ok(Declarations { declared: Arc::new(declared) })
+    }
+
+    /// Decode records of `commands`, read from `partition` of `partitions`.
+    fn read(&self, records: &Bound<'_, PyAny>, partition: u32, partitions: u32) -> PyResult<Commands> {
+        guarded(|| commands::read(&self.declared, records, partition, partitions))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn turn(
+        &self,
+        py: Python<'_>,
+        namespace: String,
+        window_ms: i64,
+        asks: (bool, bool),
+        standing: (i64, i64),
+        found: Py<PyDict>,
+        records: (Py<Packed>, Py<Packed>, Py<Packed>),
+    ) -> Turn {
+        Turn::new(py, self.declared.clone(), namespace, window_ms, asks, standing, found, records)
+    }
+}
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Declarations>()?;
+    module.add_class::<Commands>()?;
+    module.add_class::<Turn>()?;
+    module.add_class::<Packed>()
+}

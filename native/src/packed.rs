@@ -1,0 +1,204 @@
+//! Records to append, packed as Kafka writes them, and batches made of them.
+//!
+//! In:      key, value and headers of each record.
+//! Out:     record batches of magic 2, as many of the records as fit.
+//! Units:   bytes; timestamps in Unix milliseconds.
+//! Source:  Kafka's documentation, "Message Format": Record Batch.
+
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyString, PyTuple};
+
+const BATCH_HEADER_BYTES: usize = 61;
+const COUNTED_FROM: usize = 21; // the checksum is of everything from the attributes on
+const TRANSACTIONAL: i16 = 1 << 4;
+
+pub type Header<'a> = (&'a str, Option<&'a [u8]>);
+
+/// What stands behind a record's offset: key, value, headers.
+#[pyclass(subclass, module = "services._native")]
+#[derive(Default)]
+pub struct Packed {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Packed {
+    pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) {
+        write_bytes(&mut self.bytes, key);
+        write_bytes(&mut self.bytes, value);
+        write_varint(&mut self.bytes, headers.len() as i64);
+        for (name, value) in headers {
+            write_bytes(&mut self.bytes, Some(name.as_bytes()));
+            write_bytes(&mut self.bytes, *value);
+        }
+        self.ends.push(self.bytes.len());
+    }
+
+    fn begin(&self, at: usize) -> usize {
+        if at == 0 {
+            0
+        } else {
+            self.ends[at - 1]
+        }
+    }
+}
+
+#[pymethods]
+impl Packed {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn __len__(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Key, value and headers of one record.
+    fn unpacked<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyTuple>> {
+        if at >= self.ends.len() {
+            return Err(PyIndexError::new_err("no such record"));
+        }
+        let mut rest = &self.bytes[self.begin(at)..self.ends[at]];
+        let key = read_bytes(&mut rest).map(|key| PyBytes::new(py, key));
+        let value = read_bytes(&mut rest).map(|value| PyBytes::new(py, value));
+        let mut headers = Vec::new();
+        for _ in 0..read_varint(&mut rest) {
+            let name = read_bytes(&mut rest).expect("a header has a name");
+            let name = std::str::from_utf8(name).expect("it came as text");
+            headers.push((PyString::new(py, name), read_bytes(&mut rest).map(|value| PyBytes::new(py, value))));
+        }
+        (key, value, PyTuple::new(py, headers)?).into_pyobject(py)
+    }
+
+    /// Append one record.
+    fn pack(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+        if headers.len()? == 0 {
+            self.push(key, value, &[]);
+            return Ok(());
+        }
+        let found: Vec<(String, Option<Bound<'_, PyBytes>>)> = headers
+            .try_iter()?
+            .map(|header| header?.extract())
+            .collect::<PyResult<_>>()
+            .map_err(|error| PyTypeError::new_err(format!("a header is a name and bytes: {error}")))?;
+        let headers: Vec<Header> =
+            found.iter().map(|(name, value)| (name.as_str(), value.as_ref().map(|bytes| bytes.as_bytes()))).collect();
+        self.push(key, value, &headers);
+        Ok(())
+    }
+
+    /// Append all records of another.
+    fn take_in(&mut self, other: PyRef<'_, Packed>) {
+        let base = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ends.extend(other.ends.iter().map(|end| base + end));
+    }
+
+    /// One batch of the records from `first` on, at most `bytes_max` long unless the first alone is longer.
+    #[allow(clippy::too_many_arguments)]
+    fn batch<'py>(
+        &self,
+        py: Python<'py>,
+        first: usize,
+        bytes_max: usize,
+        producer_id: i64,
+        epoch: i16,
+        base_sequence: i32,
+        transactional: bool,
+        timestamp_ms: i64,
+    ) -> PyResult<(Bound<'py, PyByteArray>, usize)> {
+        if first >= self.ends.len() {
+            return Err(PyValueError::new_err("no record is left for a batch"));
+        }
+        let mut batch = Vec::with_capacity(bytes_max.min(self.bytes.len() - self.begin(first) + 64 * 1024));
+        batch.resize(BATCH_HEADER_BYTES, 0);
+        let mut count = 0;
+        for at in first..self.ends.len() {
+            let record = &self.bytes[self.begin(at)..self.ends[at]];
+            let mut before = [0u8; 8];
+            before[0] = 0; // attributes
+            before[1] = 0; // timestamp delta
+            let delta = encode_varint(count as i64, &mut before[2..]);
+            let length = 2 + delta + record.len();
+            if count > 0 && batch.len() + varint_bytes(length as i64) + length > bytes_max {
+                break;
+            }
+            write_varint(&mut batch, length as i64);
+            batch.extend_from_slice(&before[..2 + delta]);
+            batch.extend_from_slice(record);
+            count += 1;
+        }
+        let length = batch.len() - 12;
+        batch[8..12].copy_from_slice(&(length as i32).to_be_bytes());
+        batch[12..16].copy_from_slice(&(-1i32).to_be_bytes()); // partition leader epoch
+        batch[16] = 2; // magic
+        batch[21..23].copy_from_slice(&(if transactional { TRANSACTIONAL } else { 0 }).to_be_bytes());
+        batch[23..27].copy_from_slice(&(count as i32 - 1).to_be_bytes());
+        batch[27..35].copy_from_slice(&timestamp_ms.to_be_bytes());
+        batch[35..43].copy_from_slice(&timestamp_ms.to_be_bytes());
+        batch[43..51].copy_from_slice(&producer_id.to_be_bytes());
+        batch[51..53].copy_from_slice(&epoch.to_be_bytes());
+        batch[53..57].copy_from_slice(&base_sequence.to_be_bytes());
+        batch[57..61].copy_from_slice(&(count as i32).to_be_bytes());
+        let checksum = crc32c::crc32c(&batch[COUNTED_FROM..]);
+        batch[17..21].copy_from_slice(&checksum.to_be_bytes());
+        Ok((PyByteArray::new(py, &batch), count))
+    }
+}
+
+fn encode_varint(number: i64, out: &mut [u8]) -> usize {
+    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
+    let mut at = 0;
+    while rest >= 0x80 {
+        out[at] = rest as u8 | 0x80;
+        rest >>= 7;
+        at += 1;
+    }
+    out[at] = rest as u8;
+    at + 1
+}
+
+fn write_varint(out: &mut Vec<u8>, number: i64) {
+    let mut encoded = [0; 10];
+    let length = encode_varint(number, &mut encoded);
+    out.extend_from_slice(&encoded[..length]);
+}
+
+fn varint_bytes(number: i64) -> usize {
+    encode_varint(number, &mut [0; 10])
+}
+
+fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    match bytes {
+        Some(bytes) => {
+            write_varint(out, bytes.len() as i64);
+            out.extend_from_slice(bytes);
+        }
+        None => write_varint(out, -1),
+    }
+}
+
+fn read_varint(rest: &mut &[u8]) -> i64 {
+    let (mut number, mut shift) = (0u64, 0);
+    loop {
+        let byte = rest[0];
+        *rest = &rest[1..];
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return (number >> 1) as i64 ^ -((number & 1) as i64);
+        }
+        shift += 7;
+    }
+}
+
+fn read_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = read_varint(rest);
+    if length < 0 {
+        return None;
+    }
+    let (bytes, after) = rest.split_at(length as usize);
+    *rest = after;
+    Some(bytes)
+}
