@@ -44,6 +44,27 @@ impl Packed {
     }
 }
 
+impl Packed {
+    fn record(&self, at: usize) -> &[u8] {
+        &self.bytes[self.begin(at)..self.ends[at]]
+    }
+
+    /// How many records from `first` on make a batch, and how long it is.
+    fn fitting(&self, first: usize, bytes_max: usize) -> (usize, usize) {
+        let (mut count, mut length) = (0, BATCH_HEADER_BYTES);
+        for at in first..self.ends.len() {
+            let record = 2 + varint_bytes(count as i64) + self.record(at).len();
+            let more = varint_bytes(record as i64) + record;
+            if count > 0 && length + more > bytes_max {
+                break;
+            }
+            length += more;
+            count += 1;
+        }
+        (count, length)
+    }
+}
+
 #[pymethods]
 impl Packed {
     #[new]
@@ -60,7 +81,7 @@ impl Packed {
         if at >= self.ends.len() {
             return Err(PyIndexError::new_err("no such record"));
         }
-        let mut rest = &self.bytes[self.begin(at)..self.ends[at]];
+        let mut rest = self.record(at);
         let key = read_bytes(&mut rest).map(|key| PyBytes::new(py, key));
         let value = read_bytes(&mut rest).map(|value| PyBytes::new(py, value));
         let mut headers = Vec::new();
@@ -112,39 +133,34 @@ impl Packed {
         if first >= self.ends.len() {
             return Err(PyValueError::new_err("no record is left for a batch"));
         }
-        let mut batch = Vec::with_capacity(bytes_max.min(self.bytes.len() - self.begin(first) + 64 * 1024));
-        batch.resize(BATCH_HEADER_BYTES, 0);
-        let mut count = 0;
-        for at in first..self.ends.len() {
-            let record = &self.bytes[self.begin(at)..self.ends[at]];
-            let mut before = [0u8; 8];
-            before[0] = 0; // attributes
-            before[1] = 0; // timestamp delta
-            let delta = encode_varint(count as i64, &mut before[2..]);
-            let length = 2 + delta + record.len();
-            if count > 0 && batch.len() + varint_bytes(length as i64) + length > bytes_max {
-                break;
+        let (count, length) = self.fitting(first, bytes_max);
+        let batch = PyByteArray::new_with(py, length, |batch| {
+            let mut at = BATCH_HEADER_BYTES;
+            for number in 0..count {
+                let record = self.record(first + number);
+                at += encode_varint((2 + varint_bytes(number as i64) + record.len()) as i64, &mut batch[at..]);
+                at += 2; // no attributes, no later than the first
+                at += encode_varint(number as i64, &mut batch[at..]);
+                batch[at..at + record.len()].copy_from_slice(record);
+                at += record.len();
             }
-            write_varint(&mut batch, length as i64);
-            batch.extend_from_slice(&before[..2 + delta]);
-            batch.extend_from_slice(record);
-            count += 1;
-        }
-        let length = batch.len() - 12;
-        batch[8..12].copy_from_slice(&(length as i32).to_be_bytes());
-        batch[12..16].copy_from_slice(&(-1i32).to_be_bytes()); // partition leader epoch
-        batch[16] = 2; // magic
-        batch[21..23].copy_from_slice(&(if transactional { TRANSACTIONAL } else { 0 }).to_be_bytes());
-        batch[23..27].copy_from_slice(&(count as i32 - 1).to_be_bytes());
-        batch[27..35].copy_from_slice(&timestamp_ms.to_be_bytes());
-        batch[35..43].copy_from_slice(&timestamp_ms.to_be_bytes());
-        batch[43..51].copy_from_slice(&producer_id.to_be_bytes());
-        batch[51..53].copy_from_slice(&epoch.to_be_bytes());
-        batch[53..57].copy_from_slice(&base_sequence.to_be_bytes());
-        batch[57..61].copy_from_slice(&(count as i32).to_be_bytes());
-        let checksum = crc32c::crc32c(&batch[COUNTED_FROM..]);
-        batch[17..21].copy_from_slice(&checksum.to_be_bytes());
-        Ok((PyByteArray::new(py, &batch), count))
+            let length = batch.len() - 12;
+            batch[8..12].copy_from_slice(&(length as i32).to_be_bytes());
+            batch[12..16].copy_from_slice(&(-1i32).to_be_bytes()); // partition leader epoch
+            batch[16] = 2; // magic
+            batch[21..23].copy_from_slice(&(if transactional { TRANSACTIONAL } else { 0 }).to_be_bytes());
+            batch[23..27].copy_from_slice(&(count as i32 - 1).to_be_bytes());
+            batch[27..35].copy_from_slice(&timestamp_ms.to_be_bytes());
+            batch[35..43].copy_from_slice(&timestamp_ms.to_be_bytes());
+            batch[43..51].copy_from_slice(&producer_id.to_be_bytes());
+            batch[51..53].copy_from_slice(&epoch.to_be_bytes());
+            batch[53..57].copy_from_slice(&base_sequence.to_be_bytes());
+            batch[57..61].copy_from_slice(&(count as i32).to_be_bytes());
+            let checksum = crc32c::crc32c(&batch[COUNTED_FROM..]);
+            batch[17..21].copy_from_slice(&checksum.to_be_bytes());
+            Ok(())
+        })?;
+        Ok((batch, count))
     }
 }
 

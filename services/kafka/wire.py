@@ -13,10 +13,12 @@ import asyncio
 import io
 import ssl
 import struct
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Awaitable
+from typing import IO, Any, Final, Protocol, TypeVar, cast
 
 from aiokafka import errors as aiokafka_errors
-from aiokafka.conn import AIOKafkaConnection
+from aiokafka.conn import AIOKafkaConnection, CloseReason
+from aiokafka.util import wait_for
 from kio.schema.response_header.v0.header import ResponseHeader as ResponseHeaderV0
 from kio.schema.response_header.v1.header import ResponseHeader as ResponseHeaderV1
 from kio.serial import entity_reader, entity_writer
@@ -28,6 +30,7 @@ from services.kafka.security import security
 
 R = TypeVar("R", bound=ResponsePayload)
 
+_LONG_BYTES: Final = 4 * 1024  # below it, a copy costs less than another piece
 _REFUSED: Final = (
     aiokafka_errors.SaslAuthenticationFailed,
     aiokafka_errors.UnsupportedSaslMechanismError,
@@ -40,41 +43,41 @@ class _Header(Protocol):
     correlation_id: int
 
 
-class _Bytes:
-    """Bytes that are encoded already, where aiokafka wants something to encode."""
+class _Pieces:
+    """What kio writes into: what is long is kept as it came, so that a batch is not copied on its way to the socket."""
 
-    __slots__ = ("_data",)
+    __slots__ = ("length", "pieces")
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
+    def __init__(self) -> None:
+        self.pieces: list[bytes | bytearray] = [bytearray()]
+        self.length = 0
 
-    def encode(self) -> bytes:
-        return self._data
+    def write(self, data: bytes | bytearray) -> None:
+        self.length += len(data)
+        if len(data) >= _LONG_BYTES:
+            self.pieces += (data, bytearray())
+        else:
+            self.pieces[-1] += data
 
 
 class _Message:
-    """A kio request in the shape that AIOKafkaConnection.send expects of its own."""
+    """A kio request, as AIOKafkaConnection expects those to be that wait for an answer."""
 
     __slots__ = ("RESPONSE_TYPE", "_body", "_flexible_response", "_request")
 
     def __init__(self, request: RequestPayload, response_type: type[Any]) -> None:
-        buffer = io.BytesIO()
-        entity_writer(type(request))(buffer, request)
         self._request = request
-        self._body = buffer.getvalue()
+        self._body = _Pieces()
+        entity_writer(type(request))(cast(IO[bytes], self._body), request)  # all that it asks for is `write`
         self._flexible_response = response_type.__header_schema__ is ResponseHeaderV1
         self.RESPONSE_TYPE = _Decoder(response_type)
 
-    def prepare(self, versions: object) -> "_Message":
-        return self
-
-    def build_request_header(self, correlation_id: int, client_id: str) -> _Bytes:
+    def frame(self, correlation_id: int, client_id: str) -> list[bytes | bytearray]:
+        """All of it, length and header first, in pieces."""
         name = client_id.encode()
         head = struct.pack(">hhih", self._request.__api_key__, self._request.__version__, correlation_id, len(name))
-        return _Bytes(head + name + (b"\0" if self._request.__flexible__ else b""))
-
-    def encode(self) -> bytes:
-        return self._body
+        head += name + (b"\0" if self._request.__flexible__ else b"")
+        return [struct.pack(">i", len(head) + self._body.length) + head, *(one for one in self._body.pieces if one)]
 
     def parse_response_header(self, frame: io.BytesIO) -> ResponseHeaderV0 | ResponseHeaderV1:
         header: type[ResponseHeaderV0] | type[ResponseHeaderV1]
@@ -121,7 +124,7 @@ class Wire:
         message = _Message(request, response_type)
         live = await self._connected()
         try:
-            answer: R = await live.send(message)
+            answer: R = await _send(live, message)
         except (aiokafka_errors.KafkaError, OSError, TimeoutError) as error:
             live.close()
             raise Indefinite(f"{self.address} did not answer {message!r}: {error or 'time-out'}") from error
@@ -161,3 +164,17 @@ class Wire:
             fresh.close()
             raise Retriable(f"cannot connect to Kafka at {self.address}: {error or 'time-out'}") from error
         return fresh
+
+
+def _send(live: AIOKafkaConnection, message: _Message) -> Awaitable[Any]:
+    """As AIOKafkaConnection.send, which would join header and body, and both with their length: megabytes, twice."""
+    correlation_id = live._next_correlation_id()
+    try:
+        live._writer.writelines(message.frame(correlation_id, live._client_id))
+    except (OSError, RuntimeError) as error:  # the latter is uvloop's word for a connection that was reset
+        live.close(reason=CloseReason.CONNECTION_BROKEN)
+        raise aiokafka_errors.KafkaConnectionError(f"connection broken: {error}") from error
+    answered = live._loop.create_future()
+    live._requests.append((correlation_id, message, answered))
+    answer: Awaitable[Any] = wait_for(answered, live._request_timeout)
+    return answer

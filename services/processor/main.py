@@ -22,6 +22,8 @@ from services import logs
 from services.kafka.errors import Fenced, KafkaFailure, Unfit
 from services.kafka.kafka_log import KafkaLog
 from services.named_bugs import switched_on
+from services.native import native
+from services.processor.allocator import keep_freed_memory
 from services.processor.app import make_app
 from services.processor.identity import Identity, IdentityTaken
 from services.processor.lag import watch_lag
@@ -56,7 +58,10 @@ def main() -> None:
         sys.exit(_refuse(wrong_setting(error), 2))
     except (OSError, UnicodeDecodeError) as error:
         sys.exit(_refuse(str(error), 2))
-    log.info("settings_loaded", identity=identity.name, **settings.model_dump(mode="json"))
+    log.info(
+        "settings_loaded", identity=identity.name, native=native is not None, **settings.model_dump(mode="json")
+    )
+    keep_freed_memory()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
