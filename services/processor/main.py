@@ -58,9 +58,7 @@ def main() -> None:
         sys.exit(_refuse(wrong_setting(error), 2))
     except (OSError, UnicodeDecodeError) as error:
         sys.exit(_refuse(str(error), 2))
-    log.info(
-        "settings_loaded", identity=identity.name, native=native is not None, **settings.model_dump(mode="json")
-    )
+    log.info("settings_loaded", identity=identity.name, native=native is not None, **settings.model_dump(mode="json"))
     keep_freed_memory()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
