@@ -197,16 +197,16 @@ async def measure(bootstrap: str, folder: Path, options: argparse.Namespace) -> 
         stopped.set()
         await feeding
         instants = await charged_at(kafka, options.partitions)
-        if options.verbose:
-            for log in sorted(folder.glob("*/processor.log")):
-                sys.stderr.writelines(
-                    f"{log.parent.name} {line}\n"
-                    for line in log.read_text().splitlines()
-                    if "kafka_transaction_committed" not in line
-                )
     await kafka.close()
     ends = [*(event.at_ms for event in events[1:]), time.time_ns() // 1_000_000]
     return [told(event, until_ms, instants) for event, until_ms in zip(events, ends, strict=True)]
+
+
+def logged(folder: Path) -> Iterator[str]:
+    for log in sorted(folder.glob("*/processor.log")):
+        for line in log.read_text().splitlines():
+            if "kafka_transaction_committed" not in line:
+                yield f"{log.parent.name} {line}\n"
 
 
 def main() -> None:
@@ -222,6 +222,8 @@ def main() -> None:
             broker.start()
             for one in asyncio.run(measure(broker.bootstrap_servers, Path(folder), options)):
                 sys.stdout.write(json.dumps(one) + "\n")
+            if options.verbose:
+                sys.stderr.writelines(logged(Path(folder)))
         finally:
             broker.kill()
             broker.close()

@@ -8,8 +8,10 @@ Source:  DESIGN, "Membership and data are two consumers"; research, sections 1.6
 
 aiokafka sends no heartbeat while the listener runs, delivers records meanwhile, and moves its live member
 id and generation before the assignment. So the listener records, pauses and returns; nothing here reads the
-live values later. A getmany loop runs all the same, because aiokafka counts idleness against
-max_poll_interval_ms. No static membership: aiokafka cannot be told that an instance id was fenced.
+live values later. What it revokes before a rebalance stays ours until the broker begins the next generation,
+from when on it refuses the offsets of the one before: nobody stops work while the others are waited for (ADR 17).
+A getmany loop runs all the same, because aiokafka counts idleness against max_poll_interval_ms. No static
+membership: aiokafka cannot be told that an instance id was fenced.
 """
 
 import asyncio
@@ -19,6 +21,7 @@ from typing import Any, Final
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import errors as aiokafka_errors
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from services.kafka.cluster import Cluster
 from services.kafka.errors import Fatal, KafkaFailure, Retriable
@@ -55,8 +58,10 @@ class KafkaMembership:
             auto_offset_reset="earliest",  # `none` raises even where everything is paused
             request_timeout_ms=session_timeout_ms + 2_000,  # JoinGroup is answered after the slowest member
             retry_backoff_ms=50,
+            partition_assignment_strategy=[_sticky()],  # of two aiokafka joins with each in turn: two generations
             **security(cluster.connection),
         )
+        self._rejoining = False
         self._current: Assignment | None = None
         self._changed = asyncio.Event()
         self._refused: Fatal | None = None
@@ -92,6 +97,8 @@ class KafkaMembership:
         return await is_member(self._cluster, self._group, assignment) and self._current == assignment
 
     async def rejoin(self) -> None:
+        if self._rejoining:
+            return  # aiokafka has heard of it, too
         coordinator = self._consumer._coordinator
         left = coordinator.member_id
         self._set(None)
@@ -137,12 +144,17 @@ class KafkaMembership:
                 await asyncio.sleep(_POLL_MS / 1000)
 
 
+def _sticky() -> type[StickyPartitionAssignor]:
+    """As many partitions as can stay where they are; aiokafka keeps what a member had in the class, so each has one."""
+    return type("Sticky", (StickyPartitionAssignor,), {})
+
+
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is not typed
     def __init__(self, membership: KafkaMembership) -> None:
         self._membership = membership
 
     def on_partitions_revoked(self, revoked: Any) -> None:
-        self._membership._set(None)
+        self._membership._rejoining = True
 
     def on_partitions_assigned(self, assigned: Any) -> None:
         coordinator = self._membership._consumer._coordinator
@@ -150,4 +162,5 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is
             coordinator.member_id, coordinator.generation, frozenset(one.partition for one in assigned)
         )
         self._membership._consumer.pause(*assigned)
+        self._membership._rejoining = False
         self._membership._set(captured)

@@ -267,17 +267,17 @@ class MemoryBroker:
 
     def join(self, group: str, topic: str, member_id: str, assigned: Callable[[Assignment | None], None]) -> None:
         self._groups.setdefault(group, _Group(topic)).members[member_id] = assigned
-        self._revoke(self._groups[group])
+        self._next_generation(self._groups[group])
 
     def leave(self, group: str, member_id: str) -> None:
         known = self._groups.get(group)
         if known is None or member_id not in known.members:
             return
         known.members.pop(member_id)(None)
-        self._revoke(known)
+        self._next_generation(known)
 
     def share_out(self, group: str) -> None:
-        """End a rebalance: every member learns its share. Between `_revoke` and this nobody owns anything."""
+        """End a rebalance: every member learns its share. Until then nobody has heard that they own nothing."""
         known = self._groups[group]
         members = sorted(known.members)
         known.shares = {
@@ -293,11 +293,9 @@ class MemoryBroker:
     def mint_member_id(self, client_id: str) -> str:
         return f"{client_id}-{uuid.uuid5(_NAMESPACE, str(self._mint()))}"
 
-    def _revoke(self, group: _Group) -> None:
+    def _next_generation(self, group: _Group) -> None:
         group.generation += 1
         group.shares = {}
-        for assigned in group.members.values():
-            assigned(None)
 
     def _check_member(self, group: str, member: Assignment, request: Request) -> None:
         known = self._groups.get(group)

@@ -125,7 +125,10 @@ class Membership(Protocol):
 
     @property
     def current(self) -> Assignment | None:
-        """The newest assignment that the listener recorded; None before the first and from revocation on."""
+        """The newest assignment that the listener recorded; None before the first.
+
+        During a rebalance it is still the one before: the broker takes its offsets until the next generation begins.
+        """
 
     async def changed(self, seen: Assignment | None, max_wait_ms: int) -> Assignment | None:
         """Wait until `current` is not `seen`, max_wait_ms at most; returns `current` then."""

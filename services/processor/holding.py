@@ -6,8 +6,8 @@ Source:  DESIGN, "Exactly once": a timestamp far ahead of our own clock stops a 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from services.kafka.port import Assignment, Record
 from services.processor.domain.settling import Standing
@@ -22,6 +22,25 @@ class Holding:
     read_to: int  # the next offset of `commands` to read, likewise
     reach: Reach  # of the store, as committed
     ahead_ms: int | None = None  # the timestamp that stopped it
+    sure: "Sure" = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sure = Sure(self.standing, self.read_to)
+
+    def committed(self, standing: Standing, read_to: int, reach: Reach) -> None:
+        self.sure = Sure(standing, read_to)
+        self.reach = reach
+
+    def roll_back(self) -> None:
+        """What was decided and is not committed never happened."""
+        self.standing, self.read_to = self.sure
+
+
+class Sure(NamedTuple):
+    """Where a partition stands without what is under way."""
+
+    standing: Standing
+    read_to: int
 
 
 def kept(held: Assignment | None, now: Assignment, partitions: frozenset[int]) -> frozenset[int]:

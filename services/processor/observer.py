@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from services.kafka.errors import KafkaFailure
 from services.kafka.port import Assignment
 from services.processor.batch import Batch
+from services.processor.holding import Holding
 from services.processor.surroundings import Surroundings
 
 SAY_EVERY_MS: Final = 1_000
@@ -94,6 +95,12 @@ class Observer:
     def lost(self, error: KafkaFailure) -> None:
         self._lost.labels(type(error).__name__).inc()
         self._states = dict.fromkeys(self._states, "taking_over")
+
+    def goes_on(self, partitions: Mapping[int, Holding]) -> None:
+        """After something was lost, these stand where they stood."""
+        self._states |= {
+            one: "running" if holding.ahead_ms is None else "stopped" for one, holding in partitions.items()
+        }
 
     def lagging(self, ends: Mapping[int, int]) -> None:
         """The end of `commands` in each partition of ours, as just seen."""

@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from services.kafka.errors import Fatal, Fenced, KafkaFailure, NotMember
+from services.kafka.errors import Fatal, Fenced, KafkaFailure, NotMember, StaleGeneration
 from services.kafka.port import Assignment, Membership, Reader, TopicPartition, Writer
 from services.processor.backlog import Backlog, Portion
 from services.processor.batch import Batch, Known, decode_portion, rules_for, settle_partition
@@ -162,7 +162,8 @@ class Worker:
         changes: dict[int, Change] = {}
         for partition, settled in batch.partitions.items():
             holding = self._holdings[partition]
-            holding.reach = settled.reach(self._terms, partition, base_offsets, holding.reach)
+            reach = settled.reach(self._terms, partition, base_offsets, holding.reach)
+            holding.committed(settled.standing, settled.read_to, reach)
             changes[partition] = Change(settled.writes, holding.reach)
         if sum(len(one.writes) for one in changes.values()) < WRITES_AT_ONCE:
             self._store.apply(changes)
@@ -246,6 +247,10 @@ class Worker:
                 if isinstance(ended, (Fenced, Fatal)):
                     raise ended
         self._under_way = None
+        if isinstance(error, StaleGeneration) and self._terms.exactly_once:
+            await self._until_done(self._writer.abort, "recovery_retried")
+            await self._roll_back()
+            return
         await self._stop_taking()
         self._assignment = None
         self._holdings = {}
@@ -256,6 +261,15 @@ class Worker:
         )
         if isinstance(error, NotMember):
             await self._until_done(self._membership.rejoin, "rejoin_retried")
+
+    async def _roll_back(self) -> None:
+        """A rebalance came between the commands and their offsets, so nothing was committed. What was before is still
+        so for partitions that stay ours; which those are is told in a moment."""
+        for holding in self._holdings.values():
+            holding.roll_back()
+        self._follow()
+        self._observer.goes_on(self._holdings)
+        await self._membership.changed(self._assignment, WAIT_MS)
 
     async def _until_done(self, step: Callable[[], Awaitable[None]], event: str) -> None:
         while True:

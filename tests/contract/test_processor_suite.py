@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from events.connection import connection
 from events.guarantees import Guarantee
@@ -144,6 +145,25 @@ async def test_a_zombie_is_fenced(world: World) -> None:
     await successor.stop()
     assert len(await world.charges()) == 1
     assert len(await world.replies(1)) == 1
+
+
+async def test_partitions_that_stay_go_on(world: World) -> None:
+    """While another processor joins, those that stay are worked on, and are not taken over again."""
+    with capture_logs() as logged:
+        first = await world.processor("p1")
+        await first.ready()
+        second = await world.processor("p2")
+        for batch in range(3):
+            await world.append(*(command(f"shop{one}", f"k{batch}") for one in range(8)))
+            await world.replies(8 * batch + 8)
+            await second.ready()
+        shared_out = list(logged)
+        await first.stop()
+        await second.stop()
+    (kept,) = [one["kept"] for one in shared_out if one["event"] == "partitions_assigned" and one["kept"]]
+    taken = [set(map(int, one["read_from"])) for one in shared_out if one["event"] == "partitions_taken_over"]
+    assert [set(kept) & some for some in taken] == [set(kept), set()]
+    assert len(await world.charges()) == 24
 
 
 async def test_two_processors_share_and_hand_over(world: World) -> None:

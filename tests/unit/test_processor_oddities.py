@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from events.topics import topic_name
+from services.kafka.codes import Code, failure
 from services.kafka.port import TopicPartition
 from services.processor import batch, poison
 from services.processor.backlog import Backlog
@@ -133,6 +135,36 @@ async def test_what_cannot_even_be_decoded_is_dead_lettered(
     await processor.stop()
     assert len(await world.replies(1)) == 1
     assert len(await world.read("dead-letters")) == 1
+
+
+async def test_a_rebalance_that_comes_between_loses_nothing(
+    world: MemoryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Offsets refused for their generation: the work is done again, on partitions that need not be taken over again."""
+    refused = 0
+    check = world.broker._check_member
+
+    def refuses_twice(group: str, member: Any, request: Any) -> None:
+        nonlocal refused
+        if refused < 2:
+            refused += 1
+            raise failure(Code.illegal_generation, request, group)
+        check(group, member, request)
+
+    monkeypatch.setattr(world.broker, "_check_member", refuses_twice)
+    with capture_logs() as logged:
+        processor = await world.processor()
+        await processor.ready()
+        await world.append(command("shop", "k1"), command("shop", "k1"), command("shop", "k2"))
+        replies = await world.replies(3)
+        await world.append(command("shop", "k2"))
+        replies = await world.replies(4)
+        await processor.stop()
+    assert refused == 2
+    assert [one["replayed"] for one in replies] == [False, True, False, True]
+    assert len(await world.charges()) == 2
+    assert (await world.positions())[0]["position"] == 4
+    assert [one["event"] for one in logged].count("partitions_taken_over") == 1
 
 
 async def test_a_position_below_the_log_is_refused(world: MemoryWorld) -> None:
