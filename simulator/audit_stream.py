@@ -20,6 +20,7 @@ from operator import itemgetter
 from typing import Any, Final, Protocol
 
 from simulator.audit import ledger_drift, routing
+from simulator.audit.acquittal import Acquittal
 from simulator.audit.books import Balance, Books, fold
 from simulator.audit.collecting import Collector, outline, wait
 from simulator.audit.comparison import Comparison
@@ -31,8 +32,9 @@ from simulator.audit.log import CHARGES, COMMANDS, DEAD_LETTERS, KEYS, REPLIES, 
 from simulator.audit.records import Command, Position
 from simulator.audit.registry import CHECKS, LEDGER_CHECKS, OF_PARTITIONS
 from simulator.audit.report import Counts, Report
-from simulator.audit.slices import Slices
+from simulator.audit.slices import ACQUITTED, Slices
 from simulator.audit.verdict import conclude
+from simulator.audit_glance import Batches, glance
 from simulator.blocks import Blocks
 from simulator.history_shelf import intents_of, put_intent
 from simulator.ledger_reader import LedgerReadError
@@ -44,7 +46,7 @@ ORDER: Final = (KEYS, COMMANDS, CHARGES, REPLIES, DEAD_LETTERS)
 OF_SLICES: Final = {name: check for name, check in CHECKS.items() if name not in OF_PARTITIONS}
 
 
-class Log(Protocol):
+class Log(Batches, Protocol):
     """What is asked of a LogReader."""
 
     extent: Extent
@@ -112,7 +114,14 @@ class Stream:
         self.part.add(part)
 
     async def _partition(self, partition: int) -> None:
-        slices = await self._cut(partition)
+        acquittal = await self._glance(partition)
+        if acquittal is not None and not acquittal.has_suspects and self.outline.settled[partition]:
+            self.part.add(acquittal.part())
+            self.part.add(examine(self.outline.slice(), None, OF_SLICES, {}))
+            return
+        slices = await self._cut(partition, acquittal)
+        if acquittal is not None:
+            self.part.add(acquittal.part(slices.acquitted()))
         with Spill(partition, slices.count) as spill, Blocks(slices.count) as told:
             for topic in ORDER:
                 await self._spill(topic, partition, slices, spill)
@@ -123,7 +132,22 @@ class Stream:
                 self._progress(f"looking at partition {partition}: slice {number + 1} of {slices.count}")
                 self.part.add(await asyncio.to_thread(self._examine, spill, told, number))
 
-    async def _cut(self, partition: int) -> Slices:
+    async def _glance(self, partition: int) -> Acquittal | None:
+        """Only where the log alone says everything: under exactly-once, without customers and books."""
+        assert self._log is not None
+        if not self.outline.atomic or self.outline.clients is not None or self._books is not None:
+            return None
+        before = dict(self.read)
+        acquittal = await glance(self._log, self.outline, partition, self._tell)
+        if acquittal is None or acquittal.has_suspects or not self.outline.settled[partition]:
+            self.read = before  # it is read once more
+        return acquittal
+
+    def _tell(self, topic: str, records: int) -> None:
+        self.read[topic] = self.read.get(topic, 0) + records
+        self._progress(f"reading {topic}: {self.read[topic]} records")
+
+    async def _cut(self, partition: int, acquittal: Acquittal | None) -> Slices:
         slices, evidence = Slices(SLICE_COMMANDS), self.outline
         evidence.history_complete[partition] = True
         assert self._log is not None
@@ -137,7 +161,7 @@ class Stream:
                     self._sent_by_customers(entry, value)
                     evidence.last_command[partition] = entry.offset
                     evidence.clocks[partition] = max(evidence.clocks.get(partition, 0), entry.timestamp)
-        await asyncio.to_thread(self._cut_intents, partition, slices)
+        await asyncio.to_thread(self._cut_intents, partition, slices, acquittal)
         return slices
 
     def _sent_by_customers(self, entry: Entry, value: dict[str, Any] | None) -> None:
@@ -145,11 +169,11 @@ class Stream:
         if clients is not None and identity is not None and not clients.could_have_sent(identity[0], entry.timestamp):
             self.outline.history_complete[entry.partition] = False
 
-    def _cut_intents(self, partition: int, slices: Slices) -> None:
+    def _cut_intents(self, partition: int, slices: Slices, acquittal: Acquittal | None) -> None:
         if self._intents is not None:
             for _, intent in intents_of(self._intents, partition):
                 slices.add_intent(routing.of_intent(intent))
-        slices.cut()
+        slices.cut(acquittal)
 
     def _spill_intents(self, partition: int, slices: Slices, told: Blocks) -> None:
         """Each to its slice; they come again in the order in which they were added to the slices."""
@@ -175,9 +199,9 @@ class Stream:
                     if topic == CHARGES:
                         clock = max(clock, routing.occurred_at(value))
                 number = _slice_of(slices, topic, entry, routing.nodes(topic, entry, value))
-                spill.put(number, topic, entry, clock if committed else 0, headers=topic == DEAD_LETTERS)
-            self.read[topic] = self.read.get(topic, 0) + len(entries)
-            self._progress(f"reading {topic}: {self.read[topic]} records")
+                if number != ACQUITTED:
+                    spill.put(number, topic, entry, clock if committed else 0, headers=topic == DEAD_LETTERS)
+            self._tell(topic, len(entries))
             if topic == CHARGES and entries:
                 await self._booked(partition, begin, entries[-1].offset + 1, entries)
                 begin = entries[-1].offset + 1

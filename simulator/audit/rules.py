@@ -133,6 +133,10 @@ def sure(name: str, payload: Any) -> bool:
     )
 
 
+def is_merchant(name: Any) -> bool:
+    return type(name) is str and _MERCHANT_ID.fullmatch(name) is not None
+
+
 def sure_envelope(command: dict[str, Any], raw: bytes) -> bool:
     """Whether what surrounds the payload gives nobody a reason to call the command bad either."""
     key = command["idempotency_key"]

@@ -1,0 +1,322 @@
+"""Acquits at a glance what is on the log exactly as it must be, so that only the rest need be examined.
+
+In:      one partition's record batches: its commands in order, the other topics in any order beside them.
+Out:     which commands are suspect, by their number or by what hangs together with them; a `Part` of all others.
+Units:   numbers count the committed commands of the partition from 0; bounded by RECENT and `matching.LIMIT`.
+Errors:  none: what cannot be read is suspect.
+Source:  CONTRACT: under exactly-once every answer is a function of the log. So each command is executed once more by
+         the auditor's rules, and event, key record and reply are compared as bytes (`simulator.audit.plain`).
+
+Nothing is convicted here. A command is acquitted only if it was executed once and at once, under a key that is used for
+nothing else, or is a repetition of such a one that was answered again; and if every record about it, its key and its
+charge is one of those it must have left. Then no check can find anything about it. Everything else (a refusal, a
+decline, an aborted record, whatever is too far from what it hangs together with) is suspect, and examined in detail.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final, Generic, TypeVar
+
+import orjson
+
+from simulator.audit import plain, routing, rules
+from simulator.audit.comparison import Belief, Comparison, Deliveries, KeySays, Kind, agree
+from simulator.audit.declared import BEGINNING, CHARGING, EXECUTED
+from simulator.audit.examine import Part
+from simulator.audit.key_window import CANDIDATES_MS, Candidate, KeyWindow, late_reexecutions
+from simulator.audit.log import CHARGES, COMMANDS, DEAD_LETTERS, KEYS, REPLIES, Batch, Entry, Fate
+from simulator.audit.matching import Matching, Pair
+from simulator.audit.report import Counts
+
+RECENT: Final = 16_384  # keys, and as many charges, that are certainly remembered; at most twice as many are
+SUSPECTS_SURE: Final = 1_000  # so many suspects are no reason to give up
+SUSPECT_NODES_MAX: Final = 500_000
+_STORIES_MAX: Final = 10_000
+_TAIL_MAX_MS: Final = 2**32 - 1
+_SHARDS: Final = 64
+_ALL_AT_ONCE: Final = (0,) * len(CANDIDATES_MS)
+
+Value = TypeVar("Value")
+
+
+class Recent(Generic[Value]):
+    """What was put or asked for last, and nothing that is much older."""
+
+    def __init__(self) -> None:
+        self._young: dict[str, Value] = {}
+        self._old: dict[str, Value] = {}
+
+    def get(self, name: str) -> Value | None:
+        value = self._young.get(name)
+        if value is None:
+            value = self._old.get(name)
+            if value is not None:
+                self.put(name, value)
+        return value
+
+    def put(self, name: str, value: Value) -> None:
+        if len(self._young) >= RECENT:
+            self._old, self._young = self._young, {}
+        self._young[name] = value
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is counted of one intent: executed once, delivered so many times."""
+
+    operation: str
+    event: str
+    status: int
+    delivered: int = 1
+    late: tuple[int, ...] = _ALL_AT_ONCE  # executions that each candidate window would have added
+
+
+class Kept:
+    """What a key stands for, and how it was used."""
+
+    __slots__ = ("body", "command_id", "expires_at", "fingerprint", "instants", "number", "story")
+
+    def __init__(
+        self, number: int, command_id: str, fingerprint: str, body: str, expires_at: int, clock: int, story: Story
+    ) -> None:
+        self.number, self.command_id, self.fingerprint, self.body = number, command_id, fingerprint, body
+        self.expires_at, self.instants, self.story = expires_at, [clock], story
+
+
+class Acquittal:
+    """One partition: `commands` and `outputs` as they are read, then `finish`."""
+
+    def __init__(self, partition: int, partitions: int, ttl_ms: int) -> None:
+        self._partition, self._partitions, self._ttl_ms = partition, partitions, ttl_ms
+        self._clock = 0
+        self._keys: Recent[Kept] = Recent()
+        self._charges: Recent[tuple[str, int, str]] = Recent()  # canonical, sequence, merchant
+        self._merchants: dict[bytes, str] = {}
+        self._matching = {topic: Matching() for topic in (KEYS, CHARGES, REPLIES)}
+        self._stories: dict[Story, int] = {}
+        self._told = array("I")  # by number: the story that begins with this command, or 0
+        self._tails = array("I")  # by number: from the first to the last use of the key, in ms
+        self._offsets = array("q")
+        self._seen = [(array("q"), array("I")) for _ in range(_SHARDS)]  # of identities and keys: hash, number
+        self.suspects: set[int] = set()
+        self.suspect_nodes: set[int] = set()
+        self.suspect_offsets: set[int] = set()
+        self.homeless = False  # a record that cannot be tied to anything is on the log
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether so much is suspect that looking at a glance saves nothing."""
+        too_many = len(self.suspects) > SUSPECTS_SURE + len(self._told) // 2
+        return too_many or len(self.suspect_nodes) > SUSPECT_NODES_MAX
+
+    # -- commands ----------------------------------------
+
+    def commands(self, batch: Batch) -> None:
+        if batch.fate is not Fate.COMMITTED:
+            self._suspect_records(COMMANDS, batch)
+            return
+        for offset, timestamp, key, raw in zip(batch.offsets, batch.timestamps, batch.keys, batch.values, strict=True):
+            self._clock = max(self._clock, timestamp)
+            number = len(self._told)
+            self._told.append(0)
+            self._tails.append(0)
+            self._offsets.append(offset)
+            try:
+                is_plain = self._command(number, offset, key, raw)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                is_plain = False
+            if not is_plain:
+                self.suspects.add(number)
+
+    def _command(self, number: int, offset: int, record_key: bytes | None, raw: bytes | None) -> bool:
+        value = orjson.loads(raw or b"")
+        merchant, command_id, key = value["merchant_id"], value["command_id"], value["idempotency_key"]
+        if type(command_id) is not str or not self._is_at_home(record_key, merchant):
+            return False
+        name = f"{merchant}/{key}" if key is not None else f"@command/{merchant}/{command_id}"
+        self._once(hash((merchant, command_id)), number)
+        kept = self._keys.get(name)
+        if kept is None:
+            self._once(hash(("key", name)), number)
+        operation, payload, deadline_at = value["type"], value["payload"], value["deadline_at"]
+        if type(deadline_at) is not int or not (key is None or type(key) is str):
+            return False
+        if self._clock > deadline_at or not rules.valid(operation, payload):
+            return False
+        if kept is not None:
+            return self._repeated(kept, merchant, command_id, key, rules.fingerprint(operation, payload))
+        return self._executed(number, offset, merchant, command_id, key, name, operation, payload)
+
+    def _is_at_home(self, record_key: bytes | None, merchant: Any) -> bool:
+        if record_key is None or self._merchants.get(record_key) == merchant:
+            return record_key is not None
+        if not rules.is_merchant(merchant) or merchant.encode() != record_key:
+            return False
+        if rules.partition_of(record_key, self._partitions) != self._partition:
+            return False
+        self._merchants[record_key] = merchant
+        return True
+
+    def _once(self, node: int, number: int) -> None:
+        """Whatever comes here twice was too far apart to be seen beside each other, or should not be there twice."""
+        nodes, numbers = self._seen[node % _SHARDS]
+        nodes.append(node)
+        numbers.append(number)
+
+    def _executed(
+        self,
+        number: int,
+        offset: int,
+        merchant: str,
+        command_id: str,
+        key: str | None,
+        name: str,
+        operation: str,
+        payload: dict[str, Any],
+    ) -> bool:
+        clock, before, sequence = self._clock, None, 1
+        if operation not in BEGINNING:
+            known = self._charges.get(payload["charge_id"])
+            if known is None or known[2] != merchant:
+                return False
+            before, sequence = orjson.loads(known[0]), known[1] + 1
+        outcome = rules.execute(operation, payload, merchant, command_id, clock, before)
+        charge = outcome.charge
+        if outcome.body is None or charge is None or outcome.event not in EXECUTED:
+            return False
+        text = rules.canonical(charge)
+        body = text if outcome.body is charge else rules.canonical(outcome.body)
+        status, charge_id, fingerprint = outcome.status, charge["id"], rules.fingerprint(operation, payload)
+        event = plain.event(merchant, command_id, key, outcome, text, sequence, clock)
+        record = plain.key_record(
+            merchant, command_id, key, operation, fingerprint, status, body, charge_id, offset, clock, self._ttl_ms
+        )
+        reply = plain.reply(merchant, command_id, key, status, body, replayed=False)
+        self._matching[CHARGES].due(charge_id.encode(), event, number)
+        self._matching[KEYS].due(name.encode(), record, number)
+        self._matching[REPLIES].due(command_id.encode(), reply, number)
+        self._charges.put(charge_id, (text, sequence, merchant))
+        story = Story(operation, outcome.event, status)
+        self._keys.put(name, Kept(number, command_id, fingerprint, body, clock + self._ttl_ms, clock, story))
+        return self._tell(number, story)
+
+    def _repeated(self, kept: Kept, merchant: str, command_id: str, key: str | None, fingerprint: str) -> bool:
+        is_repetition = fingerprint == kept.fingerprint and command_id != kept.command_id
+        if key is None or not is_repetition or self._clock >= kept.expires_at:
+            return False
+        reply = plain.reply(merchant, command_id, key, kept.story.status, kept.body, replayed=True)
+        self._matching[REPLIES].due(command_id.encode(), reply, kept.number)
+        kept.instants.append(self._clock)
+        tail = self._clock - kept.instants[0]
+        if tail > _TAIL_MAX_MS:
+            return False
+        self._tails[kept.number] = tail
+        late = _ALL_AT_ONCE
+        if tail >= CANDIDATES_MS[0]:
+            late = tuple(late_reexecutions(kept.instants, window_ms) for window_ms in CANDIDATES_MS)
+        kept.story = replace(kept.story, delivered=len(kept.instants), late=late)
+        return self._tell(kept.number, kept.story)
+
+    def _tell(self, number: int, story: Story) -> bool:
+        code = self._stories.setdefault(story, len(self._stories) + 1)
+        self._told[number] = code
+        return code <= _STORIES_MAX
+
+    # -- what they caused ----------------------------------------
+
+    def wants(self, topic: str) -> bool:
+        """Whether records of this topic are due and have not come."""
+        return self._matching[topic].waits
+
+    def outputs(self, topic: str, batch: Batch) -> None:
+        """Of `keys` without the positions."""
+        if batch.fate is not Fate.COMMITTED or topic == DEAD_LETTERS:
+            self._suspect_records(topic, batch)
+            return
+        matching = self._matching[topic]
+        matching.found(batch.keys, batch.values)
+        self._settle(topic, matching)
+
+    def _settle(self, topic: str, matching: Matching) -> None:
+        if matching.late:
+            self.suspects.update(matching.late)
+            matching.late = []
+        if matching.strays:
+            for pair in matching.strays:
+                self._suspect_pair(topic, pair)
+            matching.strays = []
+
+    def _suspect_pair(self, topic: str, pair: Pair) -> None:
+        self._suspect(topic, Entry(self._partition, 0, 0, pair[0], pair[1]))
+
+    def _suspect_records(self, topic: str, batch: Batch) -> None:
+        for entry in batch.entries():
+            self._suspect(topic, entry)
+
+    def _suspect(self, topic: str, entry: Entry) -> None:
+        if topic == DEAD_LETTERS:
+            place = routing.command_of(entry)
+            if place is not None and place[0] == self._partition:
+                self.suspect_offsets.add(place[1])
+                return
+        nodes = routing.nodes(topic, entry, routing.value_of(entry))
+        self.suspect_nodes.update(nodes)
+        self.homeless = self.homeless or not nodes or topic == DEAD_LETTERS
+
+    # -- the verdict ----------------------------------------
+
+    def finish(self) -> None:
+        for topic, matching in self._matching.items():
+            matching.finish()
+            self._settle(topic, matching)
+        for nodes, numbers in self._seen:
+            if len(set(nodes)) < len(nodes):
+                often = {node for node, times in Counter(nodes).items() if times > 1}
+                self.suspects.update(number for node, number in zip(nodes, numbers, strict=True) if node in often)
+        self._seen = []
+
+    @property
+    def has_suspects(self) -> bool:
+        return bool(self.suspects or self.suspect_nodes or self.suspect_offsets or self.homeless)
+
+    def part(self, acquitted: Iterable[int] | None = None) -> Part:
+        """What the acquitted commands count for; None: all of them."""
+        numbers: Iterable[int] = range(len(self._told)) if acquitted is None else list(acquitted)
+        told = Counter(self._told[number] for number in numbers)
+        stories = list(self._stories)
+        part = Part()
+        for code, intents in told.items():
+            if code:
+                _count(part, stories[code - 1], intents)
+        longest = max((self._tails[number] for number in numbers), default=0)
+        if part.key_window.keys_retried:
+            part.key_window = replace(part.key_window, longest_tail_ms=longest, smallest_safe_ms=longest + 1)
+        return part
+
+
+def _count(part: Part, story: Story, intents: int) -> None:
+    """So many intents with the same story."""
+    says = KeySays.SUCCESS if 200 <= story.status < 300 else KeySays.REFUSAL
+    agrees = agree(Belief.UNHEARD, says, 1, keys_decide=True)
+    assert agrees, "an intent that was acquitted agrees with its key"
+    part.counts = part.counts + Counts(
+        intents=intents,
+        payment_intents=intents if story.operation in BEGINNING else 0,
+        commands=intents * story.delivered,
+        events={story.event: intents},
+        charges=intents if story.event in CHARGING else 0,
+        replies=intents * story.delivered,
+    )
+    kind = Kind(Belief.UNHEARD, says, 1, agrees, intents)
+    part.comparison = part.comparison + Comparison(
+        intents, deliveries=(Deliveries(story.delivered, 1, intents),), kinds=(kind,)
+    )
+    if story.delivered > 1:
+        candidates = zip(CANDIDATES_MS, story.late, strict=True)
+        part.key_window = part.key_window + KeyWindow(
+            keys_retried=intents,
+            retries=intents * (story.delivered - 1),
+            candidates=tuple(Candidate(window_ms, late * intents) for window_ms, late in candidates),
+        )
