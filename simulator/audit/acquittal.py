@@ -16,8 +16,8 @@ decline, an aborted record, whatever is too far from what it hangs together with
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, TypeVar
+from dataclasses import replace
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import orjson
 
@@ -28,6 +28,7 @@ from simulator.audit.examine import Part
 from simulator.audit.key_window import CANDIDATES_MS, Candidate, KeyWindow, late_reexecutions
 from simulator.audit.log import CHARGES, COMMANDS, DEAD_LETTERS, KEYS, REPLIES, Batch, Entry, Fate
 from simulator.audit.matching import Matching, Pair
+from simulator.audit.plain import Asked, text
 from simulator.audit.report import Counts
 
 RECENT: Final = 16_384  # keys, and as many charges, that are certainly remembered; at most twice as many are
@@ -62,8 +63,7 @@ class Recent(Generic[Value]):
         self._young[name] = value
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(NamedTuple):
     """What is counted of one intent: executed once, delivered so many times."""
 
     operation: str
@@ -74,7 +74,7 @@ class Story:
 
 
 class Kept:
-    """What a key stands for, and how it was used."""
+    """What a key stands for, and how it was used. `body` is a JSON text."""
 
     __slots__ = ("body", "command_id", "expires_at", "fingerprint", "instants", "number", "story")
 
@@ -94,7 +94,8 @@ class Acquittal:
         self._keys: Recent[Kept] = Recent()
         self._charges: Recent[tuple[str, int, str]] = Recent()  # canonical, sequence, merchant
         self._merchants: dict[bytes, str] = {}
-        self._matching = {topic: Matching() for topic in (KEYS, CHARGES, REPLIES)}
+        self._records, self._events, self._replies = Matching(), Matching(), Matching()
+        self._matching = {KEYS: self._records, CHARGES: self._events, REPLIES: self._replies}
         self._stories: dict[Story, int] = {}
         self._told = array("I")  # by number: the story that begins with this command, or 0
         self._tails = array("I")  # by number: from the first to the last use of the key, in ms
@@ -145,9 +146,11 @@ class Acquittal:
             return False
         if self._clock > deadline_at or not rules.valid(operation, payload):
             return False
+        asked = Asked(merchant, text(command_id), text(key), operation, offset, self._clock)
+        fingerprint = rules.fingerprint(operation, payload)
         if kept is not None:
-            return self._repeated(kept, merchant, command_id, key, rules.fingerprint(operation, payload))
-        return self._executed(number, offset, merchant, command_id, key, name, operation, payload)
+            return key is not None and self._repeated(kept, asked, command_id, fingerprint)
+        return self._executed(number, asked, command_id, name, payload, fingerprint)
 
     def _is_at_home(self, record_key: bytes | None, merchant: Any) -> bool:
         if record_key is None or self._merchants.get(record_key) == merchant:
@@ -166,48 +169,36 @@ class Acquittal:
         numbers.append(number)
 
     def _executed(
-        self,
-        number: int,
-        offset: int,
-        merchant: str,
-        command_id: str,
-        key: str | None,
-        name: str,
-        operation: str,
-        payload: dict[str, Any],
+        self, number: int, asked: Asked, command_id: str, name: str, payload: dict[str, Any], fingerprint: str
     ) -> bool:
-        clock, before, sequence = self._clock, None, 1
+        merchant, operation, clock, before, sequence = asked.merchant, asked.operation, asked.clock, None, 1
         if operation not in BEGINNING:
             known = self._charges.get(payload["charge_id"])
             if known is None or known[2] != merchant:
                 return False
             before, sequence = orjson.loads(known[0]), known[1] + 1
         outcome = rules.execute(operation, payload, merchant, command_id, clock, before)
-        charge = outcome.charge
+        charge, status = outcome.charge, outcome.status
         if outcome.body is None or charge is None or outcome.event not in EXECUTED:
             return False
-        text = rules.canonical(charge)
-        body = text if outcome.body is charge else rules.canonical(outcome.body)
-        status, charge_id, fingerprint = outcome.status, charge["id"], rules.fingerprint(operation, payload)
-        event = plain.event(merchant, command_id, key, outcome, text, sequence, clock)
-        record = plain.key_record(
-            merchant, command_id, key, operation, fingerprint, status, body, charge_id, offset, clock, self._ttl_ms
-        )
-        reply = plain.reply(merchant, command_id, key, status, body, replayed=False)
-        self._matching[CHARGES].due(charge_id.encode(), event, number)
-        self._matching[KEYS].due(name.encode(), record, number)
-        self._matching[REPLIES].due(command_id.encode(), reply, number)
-        self._charges.put(charge_id, (text, sequence, merchant))
+        canonical = rules.canonical(charge)
+        body = text(canonical if outcome.body is charge else rules.canonical(outcome.body))
+        charge_id, event_id = charge["id"], rules.derived("evt", merchant, command_id)
+        record = plain.key_record(asked, event_id, fingerprint, status, body, charge_id, self._ttl_ms)
+        self._records.due(name.encode(), record, number)
+        self._events.due(charge_id.encode(), plain.event(asked, event_id, outcome, canonical, sequence), number)
+        self._replies.due(command_id.encode(), plain.reply(asked, status, body, replayed=False), number)
+        self._charges.put(charge_id, (canonical, sequence, merchant))
         story = Story(operation, outcome.event, status)
         self._keys.put(name, Kept(number, command_id, fingerprint, body, clock + self._ttl_ms, clock, story))
         return self._tell(number, story)
 
-    def _repeated(self, kept: Kept, merchant: str, command_id: str, key: str | None, fingerprint: str) -> bool:
+    def _repeated(self, kept: Kept, asked: Asked, command_id: str, fingerprint: str) -> bool:
         is_repetition = fingerprint == kept.fingerprint and command_id != kept.command_id
-        if key is None or not is_repetition or self._clock >= kept.expires_at:
+        if not is_repetition or self._clock >= kept.expires_at:
             return False
-        reply = plain.reply(merchant, command_id, key, kept.story.status, kept.body, replayed=True)
-        self._matching[REPLIES].due(command_id.encode(), reply, kept.number)
+        reply = plain.reply(asked, kept.story.status, kept.body, replayed=True)
+        self._replies.due(command_id.encode(), reply, kept.number)
         kept.instants.append(self._clock)
         tail = self._clock - kept.instants[0]
         if tail > _TAIL_MAX_MS:
@@ -216,7 +207,7 @@ class Acquittal:
         late = _ALL_AT_ONCE
         if tail >= CANDIDATES_MS[0]:
             late = tuple(late_reexecutions(kept.instants, window_ms) for window_ms in CANDIDATES_MS)
-        kept.story = replace(kept.story, delivered=len(kept.instants), late=late)
+        kept.story = kept.story._replace(delivered=len(kept.instants), late=late)
         return self._tell(kept.number, kept.story)
 
     def _tell(self, number: int, story: Story) -> bool:
