@@ -105,26 +105,18 @@ class _Reading:
 
     def _without_positions(self, batch: Batch) -> Batch:
         """One that cannot be read stays: it is suspect."""
-        rest = []
-        for entry in batch.entries():
-            try:
-                if entry.key == routing.POSITION:
+        read = []
+        for at, key in enumerate(batch.keys):
+            if key == routing.POSITION:
+                entry = Entry(self._partition, batch.offsets[at], batch.timestamps[at], key, batch.values[at])
+                try:
                     self._evidence.positions[self._partition] = Position.decode(entry)
-                else:
-                    rest.append(entry)
-            except (ValueError, KeyError, TypeError):
-                rest.append(entry)
-        return _batch_of(batch, rest)
-
-
-def _batch_of(batch: Batch, entries: Sequence[Entry]) -> Batch:
-    return batch._replace(
-        offsets=[entry.offset for entry in entries],
-        timestamps=[entry.timestamp for entry in entries],
-        keys=[entry.key for entry in entries],
-        values=[entry.value for entry in entries],
-        headers=[entry.headers for entry in entries],
-    )
+                    read.append(at)
+                except (ValueError, KeyError, TypeError):
+                    continue
+        for at in reversed(read):
+            batch = batch.without(at)
+        return batch
 
 
 def _window(batches: Sequence[Batch]) -> int | None:

@@ -37,7 +37,6 @@ from simulator.audit.verdict import conclude
 from simulator.audit_glance import Batches, glance
 from simulator.blocks import Blocks
 from simulator.history_shelf import intents_of, put_intent
-from simulator.ledger_reader import LedgerReadError
 from simulator.spill import Spill
 
 SLICE_COMMANDS: Final = 10_000
@@ -241,6 +240,8 @@ class Stream:
         """The journal of these events beside them."""
         if self._books is None:
             return
+        from simulator.ledger_reader import LedgerReadError  # noqa: PLC0415  slow to load, and most have no books
+
         try:
             self.part.add(await asyncio.to_thread(self._examine_booked, partition, begin, end, entries))
         except LedgerReadError as error:

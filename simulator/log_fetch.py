@@ -22,7 +22,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from simulator.audit.log import Batch, Bounds, Fate
 
-FETCH_BYTES: Final = 4 * 1024 * 1024
+FETCH_BYTES: Final = 2 * 1024 * 1024
 STALLED_S: Final = 30.0
 PAUSE_S: Final = 0.1
 WAIT_MS: Final = 200

@@ -59,6 +59,16 @@ class Batch(NamedTuple):
         members = zip(self.offsets, self.timestamps, self.keys, self.values, self.headers, strict=True)
         return [Entry(partition, *member, fate, producer) for member in members]
 
+    def without(self, at: int) -> "Batch":
+        """The same without the record at this place of it."""
+        return self._replace(
+            offsets=[*self.offsets[:at], *self.offsets[at + 1 :]],
+            timestamps=[*self.timestamps[:at], *self.timestamps[at + 1 :]],
+            keys=[*self.keys[:at], *self.keys[at + 1 :]],
+            values=[*self.values[:at], *self.values[at + 1 :]],
+            headers=[*self.headers[:at], *self.headers[at + 1 :]],
+        )
+
 
 class Bounds(NamedTuple):
     """How far one partition goes: [start, end); read_committed readers stop at `stable`."""
