@@ -18,7 +18,6 @@ from simulator.audit.acquittal import Acquittal
 from simulator.audit.collecting import outline
 from simulator.audit.evidence import Evidence
 from simulator.audit.log import CHARGES, COMMANDS, KEYS, OUTPUTS, REPLIES, Batch, Entry, Fate
-from simulator.audit.records import Position
 
 IN_STEP: Final = (KEYS, CHARGES, REPLIES)
 
@@ -44,8 +43,8 @@ async def glance(
         reading.take(KEYS, first)
         if not await _read(reading, sources):
             return None
-    reading.acquittal.finish()
     outline(evidence)
+    reading.acquittal.finish(evidence.reached(partition))
     return reading.acquittal if evidence.key_ttl_ms == ttl_ms else None
 
 
@@ -107,13 +106,9 @@ class _Reading:
         """One that cannot be read stays: it is suspect."""
         read = []
         for at, key in enumerate(batch.keys):
-            if key == routing.POSITION:
-                entry = Entry(self._partition, batch.offsets[at], batch.timestamps[at], key, batch.values[at])
-                try:
-                    self._evidence.positions[self._partition] = Position.decode(entry)
-                    read.append(at)
-                except (ValueError, KeyError, TypeError):
-                    continue
+            if key == routing.POSITION and (position := routing.position_of(batch.entry(at))) is not None:
+                self._evidence.positions[self._partition] = position
+                read.append(at)
         for at in reversed(read):
             batch = batch.without(at)
         return batch

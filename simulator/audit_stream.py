@@ -32,7 +32,7 @@ from simulator.audit.log import CHARGES, COMMANDS, DEAD_LETTERS, KEYS, REPLIES, 
 from simulator.audit.records import Command, Position
 from simulator.audit.registry import CHECKS, LEDGER_CHECKS, OF_PARTITIONS
 from simulator.audit.report import Counts, Report
-from simulator.audit.slices import ACQUITTED, Slices
+from simulator.audit.slices import Slices
 from simulator.audit.verdict import conclude
 from simulator.audit_glance import Batches, glance
 from simulator.blocks import Blocks
@@ -114,16 +114,15 @@ class Stream:
 
     async def _partition(self, partition: int) -> None:
         acquittal = await self._glance(partition)
-        if acquittal is not None and not acquittal.has_suspects and self.outline.settled[partition]:
-            self.part.add(acquittal.part())
-            self.part.add(examine(self.outline.slice(), None, OF_SLICES, {}))
-            return
-        slices = await self._cut(partition, acquittal)
         if acquittal is not None:
-            self.part.add(acquittal.part(slices.acquitted()))
+            self.part.add(acquittal.part())
+            if not acquittal.has_suspects:
+                self.part.add(examine(self.outline.slice(), None, OF_SLICES, {}))
+                return
+        slices = await self._cut(partition, acquittal)
         with Spill(partition, slices.count) as spill, Blocks(slices.count) as told:
             for topic in ORDER:
-                await self._spill(topic, partition, slices, spill)
+                await self._spill(topic, partition, slices, spill, acquittal)
                 if topic == KEYS:
                     outline(self.outline)
             await asyncio.to_thread(self._spill_intents, partition, slices, told)
@@ -138,9 +137,20 @@ class Stream:
             return None
         before = dict(self.read)
         acquittal = await glance(self._log, self.outline, partition, self._tell)
-        if acquittal is None or acquittal.has_suspects or not self.outline.settled[partition]:
+        if acquittal is None:
             self.read = before  # it is read once more
         return acquittal
+
+    async def _entries(self, topic: str, partition: int, acquittal: Acquittal | None) -> AsyncIterator[list[Entry]]:
+        """Those that are to be examined."""
+        assert self._log is not None
+        if acquittal is None:
+            async for entries in self._log.read(topic, partition):
+                yield entries
+            return
+        walk = acquittal.walk(topic)
+        async for batches in self._log.batches(topic, partition):
+            yield [entry for batch in batches for entry in walk.rest(batch)]
 
     def _tell(self, topic: str, records: int) -> None:
         self.read[topic] = self.read.get(topic, 0) + records
@@ -149,18 +159,17 @@ class Stream:
     async def _cut(self, partition: int, acquittal: Acquittal | None) -> Slices:
         slices, evidence = Slices(SLICE_COMMANDS), self.outline
         evidence.history_complete[partition] = True
-        assert self._log is not None
         self._progress(f"cutting partition {partition} into slices")
-        async for entries in self._log.read(COMMANDS, partition):
+        async for entries in self._entries(COMMANDS, partition, acquittal):
             for entry in entries:
                 if entry.fate is Fate.COMMITTED:
                     value = routing.value_of(entry)
                     nodes = routing.nodes(COMMANDS, entry, value, to_customers=self._intents is not None)
                     slices.add(entry.offset, nodes)
                     self._sent_by_customers(entry, value)
-                    evidence.last_command[partition] = entry.offset
+                    evidence.last_command[partition] = max(evidence.last_command.get(partition, 0), entry.offset)
                     evidence.clocks[partition] = max(evidence.clocks.get(partition, 0), entry.timestamp)
-        await asyncio.to_thread(self._cut_intents, partition, slices, acquittal)
+        await asyncio.to_thread(self._cut_intents, partition, slices)
         return slices
 
     def _sent_by_customers(self, entry: Entry, value: dict[str, Any] | None) -> None:
@@ -168,11 +177,11 @@ class Stream:
         if clients is not None and identity is not None and not clients.could_have_sent(identity[0], entry.timestamp):
             self.outline.history_complete[entry.partition] = False
 
-    def _cut_intents(self, partition: int, slices: Slices, acquittal: Acquittal | None) -> None:
+    def _cut_intents(self, partition: int, slices: Slices) -> None:
         if self._intents is not None:
             for _, intent in intents_of(self._intents, partition):
                 slices.add_intent(routing.of_intent(intent))
-        slices.cut(acquittal)
+        slices.cut()
 
     def _spill_intents(self, partition: int, slices: Slices, told: Blocks) -> None:
         """Each to its slice; they come again in the order in which they were added to the slices."""
@@ -180,11 +189,13 @@ class Stream:
             for index, numbered in enumerate(intents_of(self._intents, partition)):
                 put_intent(told, slices.of_intent(index), numbered)
 
-    async def _spill(self, topic: str, partition: int, slices: Slices, spill: Spill) -> None:
-        assert self._log is not None
+    async def _spill(
+        self, topic: str, partition: int, slices: Slices, spill: Spill, acquittal: Acquittal | None
+    ) -> None:
         clock, begin, evidence = 0, 0, self.outline
-        async for entries in self._log.read(topic, partition):
+        async for entries in self._entries(topic, partition, acquittal):
             for entry in entries:
+                clock = max(clock, entry.clock)
                 committed = entry.fate is Fate.COMMITTED
                 if topic == KEYS and committed and entry.key == routing.POSITION and self._position(entry):
                     continue
@@ -198,9 +209,9 @@ class Stream:
                     if topic == CHARGES:
                         clock = max(clock, routing.occurred_at(value))
                 number = _slice_of(slices, topic, entry, routing.nodes(topic, entry, value))
-                if number != ACQUITTED:
-                    spill.put(number, topic, entry, clock if committed else 0, headers=topic == DEAD_LETTERS)
-            self._tell(topic, len(entries))
+                spill.put(number, topic, entry, clock if committed else 0, headers=topic == DEAD_LETTERS)
+            if acquittal is None:
+                self._tell(topic, len(entries))
             if topic == CHARGES and entries:
                 await self._booked(partition, begin, entries[-1].offset + 1, entries)
                 begin = entries[-1].offset + 1

@@ -1,7 +1,7 @@
 """Acquits at a glance what is on the log exactly as it must be, so that only the rest need be examined.
 
 In:      one partition's record batches: its commands in order, the other topics in any order beside them.
-Out:     which commands are suspect, by their number or by what hangs together with them; a `Part` of all others.
+Out:     `Walk`s over the records that are to be examined; a `Part` of all others.
 Units:   numbers count the committed commands of the partition from 0; bounded by RECENT and `matching.LIMIT`.
 Errors:  none: what cannot be read is suspect.
 Source:  CONTRACT: under exactly-once every answer is a function of the log. So each command is executed once more by
@@ -14,8 +14,9 @@ decline, an aborted record, whatever is too far from what it hangs together with
 """
 
 from array import array
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -27,7 +28,7 @@ from simulator.audit.declared import BEGINNING, CHARGING, EXECUTED
 from simulator.audit.examine import Part
 from simulator.audit.key_window import CANDIDATES_MS, Candidate, KeyWindow, late_reexecutions
 from simulator.audit.log import CHARGES, COMMANDS, DEAD_LETTERS, KEYS, REPLIES, Batch, Entry, Fate
-from simulator.audit.matching import Matching, Pair
+from simulator.audit.matching import NOBODY, Matching
 from simulator.audit.plain import Asked, text
 from simulator.audit.report import Counts
 
@@ -92,7 +93,7 @@ class Acquittal:
         self._partition, self._partitions, self._ttl_ms = partition, partitions, ttl_ms
         self._clock = 0
         self._keys: Recent[Kept] = Recent()
-        self._charges: Recent[tuple[str, int, str]] = Recent()  # canonical, sequence, merchant
+        self._charges: Recent[tuple[str, int, str, int]] = Recent()  # canonical, sequence, merchant, number
         self._merchants: dict[bytes, str] = {}
         self._records, self._events, self._replies = Matching(), Matching(), Matching()
         self._matching = {KEYS: self._records, CHARGES: self._events, REPLIES: self._replies}
@@ -100,17 +101,20 @@ class Acquittal:
         self._told = array("I")  # by number: the story that begins with this command, or 0
         self._tails = array("I")  # by number: from the first to the last use of the key, in ms
         self._offsets = array("q")
-        self._seen = [(array("q"), array("I")) for _ in range(_SHARDS)]  # of identities and keys: hash, number
-        self.suspects: set[int] = set()
-        self.suspect_nodes: set[int] = set()
-        self.suspect_offsets: set[int] = set()
-        self.homeless = False  # a record that cannot be tied to anything is on the log
+        self._clocks = array("q")
+        self._links = array("I")  # by number: an earlier command that this one hangs together with, or itself
+        self._seen = [(array("q"), array("I")) for _ in range(_SHARDS)]  # nodes of acquitted commands; their numbers
+        self._suspects: set[int] = set()
+        self._nodes: set[int] = set()  # what hangs together with these is suspect
+        self._dead: list[int] = []  # offsets of commands that were dead-lettered
+        self._strays = False  # there are records besides commands that are to be examined
+        self._is_suspect = bytearray()  # by number, once it is finished
 
     @property
     def is_hopeless(self) -> bool:
         """Whether so much is suspect that looking at a glance saves nothing."""
-        too_many = len(self.suspects) > SUSPECTS_SURE + len(self._told) // 2
-        return too_many or len(self.suspect_nodes) > SUSPECT_NODES_MAX
+        too_many = len(self._suspects) > SUSPECTS_SURE + len(self._told) // 2
+        return too_many or len(self._nodes) > SUSPECT_NODES_MAX
 
     # -- commands ----------------------------------------
 
@@ -118,18 +122,23 @@ class Acquittal:
         if batch.fate is not Fate.COMMITTED:
             self._suspect_records(COMMANDS, batch)
             return
-        for offset, timestamp, key, raw in zip(batch.offsets, batch.timestamps, batch.keys, batch.values, strict=True):
+        for at, (offset, timestamp) in enumerate(zip(batch.offsets, batch.timestamps, strict=True)):
             self._clock = max(self._clock, timestamp)
             number = len(self._told)
             self._told.append(0)
             self._tails.append(0)
             self._offsets.append(offset)
+            self._clocks.append(self._clock)
+            self._links.append(number)
+            key, raw = batch.keys[at], batch.values[at]
             try:
                 is_plain = self._command(number, offset, key, raw)
             except (ValueError, KeyError, TypeError, AttributeError):
                 is_plain = False
             if not is_plain:
-                self.suspects.add(number)
+                self._suspects.add(number)
+                entry = Entry(self._partition, offset, timestamp, key, raw)
+                self._nodes.update(routing.nodes(COMMANDS, entry, routing.value_of(entry)))
 
     def _command(self, number: int, offset: int, record_key: bytes | None, raw: bytes | None) -> bool:
         value = orjson.loads(raw or b"")
@@ -140,7 +149,7 @@ class Acquittal:
         self._once(hash((merchant, command_id)), number)
         kept = self._keys.get(name)
         if kept is None:
-            self._once(hash(("key", name)), number)
+            self._once(routing.key_node(name.encode()), number)
         operation, payload, deadline_at = value["type"], value["payload"], value["deadline_at"]
         if type(deadline_at) is not int or not (key is None or type(key) is str):
             return False
@@ -149,7 +158,7 @@ class Acquittal:
         asked = Asked(merchant, text(command_id), text(key), operation, offset, self._clock)
         fingerprint = rules.fingerprint(operation, payload)
         if kept is not None:
-            return key is not None and self._repeated(kept, asked, command_id, fingerprint)
+            return key is not None and self._repeated(number, kept, asked, command_id, fingerprint)
         return self._executed(number, asked, command_id, name, payload, fingerprint)
 
     def _is_at_home(self, record_key: bytes | None, merchant: Any) -> bool:
@@ -171,12 +180,14 @@ class Acquittal:
     def _executed(
         self, number: int, asked: Asked, command_id: str, name: str, payload: dict[str, Any], fingerprint: str
     ) -> bool:
-        merchant, operation, clock, before, sequence = asked.merchant, asked.operation, asked.clock, None, 1
+        merchant, operation, clock = asked.merchant, asked.operation, asked.clock
+        before, sequence, beginning = None, 1, number
         if operation not in BEGINNING:
             known = self._charges.get(payload["charge_id"])
             if known is None or known[2] != merchant:
                 return False
-            before, sequence = orjson.loads(known[0]), known[1] + 1
+            before, sequence, beginning = orjson.loads(known[0]), known[1] + 1, known[3]
+            self._links[number] = beginning
         outcome = rules.execute(operation, payload, merchant, command_id, clock, before)
         charge, status = outcome.charge, outcome.status
         if outcome.body is None or charge is None or outcome.event not in EXECUTED:
@@ -188,17 +199,20 @@ class Acquittal:
         self._records.due(name.encode(), record, number)
         self._events.due(charge_id.encode(), plain.event(asked, event_id, outcome, canonical, sequence), number)
         self._replies.due(command_id.encode(), plain.reply(asked, status, body, replayed=False), number)
-        self._charges.put(charge_id, (canonical, sequence, merchant))
+        if beginning == number:
+            self._once(routing.charge_node(charge_id), number)
+        self._charges.put(charge_id, (canonical, sequence, merchant, beginning))
         story = Story(operation, outcome.event, status)
         self._keys.put(name, Kept(number, command_id, fingerprint, body, clock + self._ttl_ms, clock, story))
         return self._tell(number, story)
 
-    def _repeated(self, kept: Kept, asked: Asked, command_id: str, fingerprint: str) -> bool:
+    def _repeated(self, number: int, kept: Kept, asked: Asked, command_id: str, fingerprint: str) -> bool:
         is_repetition = fingerprint == kept.fingerprint and command_id != kept.command_id
         if not is_repetition or self._clock >= kept.expires_at:
             return False
         reply = plain.reply(asked, kept.story.status, kept.body, replayed=True)
         self._replies.due(command_id.encode(), reply, kept.number)
+        self._links[number] = kept.number
         kept.instants.append(self._clock)
         tail = self._clock - kept.instants[0]
         if tail > _TAIL_MAX_MS:
@@ -232,59 +246,111 @@ class Acquittal:
 
     def _settle(self, topic: str, matching: Matching) -> None:
         if matching.late:
-            self.suspects.update(matching.late)
+            self._suspects.update(matching.late)
             matching.late = []
         if matching.strays:
-            for pair in matching.strays:
-                self._suspect_pair(topic, pair)
+            for key, value in matching.strays:
+                self._suspect(topic, Entry(self._partition, 0, 0, key, value))
             matching.strays = []
-
-    def _suspect_pair(self, topic: str, pair: Pair) -> None:
-        self._suspect(topic, Entry(self._partition, 0, 0, pair[0], pair[1]))
 
     def _suspect_records(self, topic: str, batch: Batch) -> None:
         for entry in batch.entries():
             self._suspect(topic, entry)
 
     def _suspect(self, topic: str, entry: Entry) -> None:
-        if topic == DEAD_LETTERS:
-            place = routing.command_of(entry)
-            if place is not None and place[0] == self._partition:
-                self.suspect_offsets.add(place[1])
-                return
-        nodes = routing.nodes(topic, entry, routing.value_of(entry))
-        self.suspect_nodes.update(nodes)
-        self.homeless = self.homeless or not nodes or topic == DEAD_LETTERS
+        self._strays = True
+        place = routing.command_of(entry) if topic == DEAD_LETTERS else None
+        if place is not None and place[0] == self._partition:
+            self._dead.append(place[1])
+        self._nodes.update(routing.nodes(topic, entry, routing.value_of(entry)))
 
     # -- the verdict ----------------------------------------
 
-    def finish(self) -> None:
+    def finish(self, reached: int) -> None:
+        """`reached`: whatever was asked from this offset on is still on its way, and suspect."""
         for topic, matching in self._matching.items():
             matching.finish()
             self._settle(topic, matching)
+        suspects = self._suspects
+        suspects.update(range(bisect_left(self._offsets, reached), len(self._offsets)))
+        for offset in self._dead:
+            number = bisect_left(self._offsets, offset)
+            if number < len(self._offsets) and self._offsets[number] == offset:
+                suspects.add(number)
         for nodes, numbers in self._seen:
+            often: set[int] = set()
             if len(set(nodes)) < len(nodes):
                 often = {node for node, times in Counter(nodes).items() if times > 1}
-                self.suspects.update(number for node, number in zip(nodes, numbers, strict=True) if node in often)
+            if often or self._nodes:
+                named = self._nodes | often
+                suspects.update(number for node, number in zip(nodes, numbers, strict=True) if node in named)
         self._seen = []
+        self._is_suspect = self._with_what_hangs_together(suspects)
+
+    def _with_what_hangs_together(self, suspects: set[int]) -> bytearray:
+        """Links lead to earlier commands only, so that one pass finds the first of each."""
+        flags = bytearray(len(self._links))
+        if not suspects:
+            return flags
+        first = array("I", self._links)
+        for number, link in enumerate(first):
+            first[number] = first[link]
+        for number in suspects:
+            flags[first[number]] = 1
+        for number, root in enumerate(first):
+            flags[number] = flags[root]
+        return flags
 
     @property
     def has_suspects(self) -> bool:
-        return bool(self.suspects or self.suspect_nodes or self.suspect_offsets or self.homeless)
+        return self._strays or bool(self._suspects)
 
-    def part(self, acquitted: Iterable[int] | None = None) -> Part:
-        """What the acquitted commands count for; None: all of them."""
-        numbers: Iterable[int] = range(len(self._told)) if acquitted is None else list(acquitted)
-        told = Counter(self._told[number] for number in numbers)
+    def walk(self, topic: str) -> "Walk":
+        return Walk(
+            self._matching[topic].owners if topic in self._matching else None, self._is_suspect, self._clocks, topic
+        )
+
+    def part(self) -> Part:
+        """What the acquitted commands count for."""
+        told: Counter[int] = Counter()
+        longest = 0
+        for code, tail, is_suspect in zip(self._told, self._tails, self._is_suspect, strict=True):
+            if not is_suspect:
+                told[code] += 1
+                longest = max(longest, tail)
         stories = list(self._stories)
         part = Part()
         for code, intents in told.items():
             if code:
                 _count(part, stories[code - 1], intents)
-        longest = max((self._tails[number] for number in numbers), default=0)
         if part.key_window.keys_retried:
             part.key_window = replace(part.key_window, longest_tail_ms=longest, smallest_safe_ms=longest + 1)
         return part
+
+
+class Walk:
+    """Goes over a topic once more, record batch by record batch, and leaves out what was acquitted."""
+
+    def __init__(self, owners: Sequence[int] | None, is_suspect: bytearray, clocks: Sequence[int], topic: str) -> None:
+        self._owners, self._is_suspect, self._clocks, self._topic = owners, is_suspect, clocks, topic
+        self._at = self._clock = 0
+
+    def rest(self, batch: Batch) -> list[Entry]:
+        """Each with the partition's clock, as far as acquitted commands tell it."""
+        if batch.fate is not Fate.COMMITTED or (self._owners is None and self._topic != COMMANDS):
+            return batch.entries()
+        found = []
+        for at, key in enumerate(batch.keys):
+            if key == routing.POSITION and routing.position_of(batch.entry(at)) is not None:
+                continue
+            owner = self._at if self._owners is None else self._owners[self._at]
+            self._at += 1
+            if owner != NOBODY:
+                self._clock = max(self._clock, self._clocks[owner])
+                if not self._is_suspect[owner]:
+                    continue
+            found.append(batch.entry(at)._replace(clock=self._clock))
+        return found
 
 
 def _count(part: Part, story: Story, intents: int) -> None:

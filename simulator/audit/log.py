@@ -59,6 +59,18 @@ class Batch(NamedTuple):
         members = zip(self.offsets, self.timestamps, self.keys, self.values, self.headers, strict=True)
         return [Entry(partition, *member, fate, producer) for member in members]
 
+    def entry(self, at: int) -> Entry:
+        return Entry(
+            self.partition,
+            self.offsets[at],
+            self.timestamps[at],
+            self.keys[at],
+            self.values[at],
+            self.headers[at],
+            self.fate,
+            self.producer,
+        )
+
     def without(self, at: int) -> "Batch":
         """The same without the record at this place of it."""
         return self._replace(

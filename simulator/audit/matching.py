@@ -1,16 +1,19 @@
 """Strikes off what must be on the log against what is there, in order.
 
 In:      records that are due, each with the number of the command that causes it; records that were found.
-Out:     `late`: the commands whose record is not there, or not in its place; `strays`: records that nobody is due.
+Out:     `late`: the commands whose record is not there, or not in its place; `strays`: records that nobody is due;
+         `owners`: of every record that was found, in order, its command or NOBODY.
 Units:   at most LIMIT records wait on either side; what has waited longest is given up first.
 
 Where both sides are the same, as one processor leaves them, whole lists are compared at once.
 """
 
+from array import array
 from collections.abc import Sequence
 from typing import Final
 
 LIMIT: Final = 20_000
+NOBODY: Final = (1 << 32) - 1
 
 Pair = tuple[bytes | None, bytes | None]  # key and value
 
@@ -20,6 +23,7 @@ class Matching:
         self._due: list[Pair] = []
         self._owners: list[int] = []
         self._found: list[Pair] = []
+        self.owners = array("I")
         self.late: list[int] = []
         self.strays: list[Pair] = []
 
@@ -40,6 +44,7 @@ class Matching:
         due, found = self._due, self._found
         both = min(len(due), len(found))
         if due[:both] == found[:both]:
+            self.owners.extend(self._owners[:both])
             del due[:both], self._owners[:both], found[:both]
         else:
             self._strike_what_follows_in_order()
@@ -54,7 +59,8 @@ class Matching:
             at = places.get(pair, -1)
             if at >= next_due:
                 self.late += owners[next_due:at]
-                self.strays += found[next_found:place]
+                self._stray(found[next_found:place])
+                self.owners.append(owners[at])
                 next_due, next_found = at + 1, place + 1
         del due[:next_due], owners[:next_due], found[:next_found]
 
@@ -65,12 +71,16 @@ class Matching:
             del self._due[:surplus], self._owners[:surplus]
         if len(self._found) > LIMIT:
             surplus = len(self._found) - LIMIT
-            self.strays += self._found[:surplus]
+            self._stray(self._found[:surplus])
             del self._found[:surplus]
 
     def finish(self) -> None:
         """Nothing is due any more, and nothing will be found."""
         self.strike()
         self.late += self._owners
-        self.strays += self._found
+        self._stray(self._found)
         self._due, self._owners, self._found = [], [], []
+
+    def _stray(self, pairs: Sequence[Pair]) -> None:
+        self.strays += pairs
+        self.owners.extend([NOBODY] * len(pairs))

@@ -12,23 +12,14 @@ Memory: 8 bytes for each node, 12 for each command, in arrays: ten million recor
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from typing import Final, Protocol
+from collections.abc import Iterable
+from typing import Final
 
 BUCKETS: Final = 64  # sorted one by one, so that no long list is ever made
-ACQUITTED: Final = (1 << 32) - 1  # stands for the number of a slice: there is nothing to examine
 _NUMBER_BITS: Final = 28  # 268 million commands of one partition
 _NODE_BITS: Final = 64 - _NUMBER_BITS
 _NUMBER_MASK: Final = (1 << _NUMBER_BITS) - 1
 _NODE_MASK: Final = (1 << _NODE_BITS) - 1
-
-
-class Suspects(Protocol):
-    """Commands by their number, and whatever hangs together with a node, or with the command at an offset."""
-
-    suspects: set[int]
-    suspect_nodes: set[int]
-    suspect_offsets: set[int]
 
 
 class Slices:
@@ -57,11 +48,8 @@ class Slices:
             mixed = _mixed(node)
             self._buckets[mixed % BUCKETS].append((mixed // BUCKETS & _NODE_MASK) << _NUMBER_BITS | number)
 
-    def cut(self, only: Suspects | None = None) -> None:
-        """Join what hangs together, then fill one slice after the other, in order of the first command.
-
-        `only`: what hangs together with none of them is acquitted, and in no slice.
-        """
+    def cut(self) -> None:
+        """Join what hangs together, then fill one slice after the other, in order of the first command."""
         self._parents = array("I", range(self._added))
         for index, bucket in enumerate(self._buckets):
             self._buckets[index] = ordered = array("Q", sorted(bucket))
@@ -71,15 +59,9 @@ class Slices:
                 if node == last_node:
                     self._join(last_number, number)
                 last_node, last_number = node, number
-        self._fill(None if only is None else self._roots(only))
+        self._fill()
 
-    def _roots(self, only: Suspects) -> set[int]:
-        by_node = (self._number_of_node(node) for node in only.suspect_nodes)
-        by_offset = (self._number_of_offset(offset) for offset in only.suspect_offsets)
-        numbers = (*only.suspects, *by_node, *by_offset)
-        return {self._root(number) for number in numbers if number is not None}
-
-    def _fill(self, roots: set[int] | None) -> None:
+    def _fill(self) -> None:
         sizes = array("I", bytes(4 * len(self._parents)))
         for number in range(len(self._parents)):
             sizes[self._root(number)] += 1
@@ -87,20 +69,14 @@ class Slices:
         current = filled = 0
         for number in range(len(self._parents)):
             root = self._root(number)
-            if root != number:  # the first of its kind is smaller, and has its slice: roots are the smallest numbers
-                self._slices[number] = self._slices[root]
-            elif roots is not None and root not in roots:
-                self._slices[number] = ACQUITTED
-            else:
+            if root == number:  # the first of its kind: roots are the smallest numbers
                 if filled and filled + sizes[root] > self._size:
                     current, filled = current + 1, 0
                 filled += sizes[root]
                 self._slices[number] = current
+            else:
+                self._slices[number] = self._slices[root]
         self.count = current + 1
-
-    def acquitted(self) -> Iterator[int]:
-        """The numbers of the commands that are in no slice."""
-        return (number for number, slice_ in enumerate(self._slices) if slice_ == ACQUITTED)
 
     def _root(self, number: int) -> int:
         parents = self._parents
@@ -114,28 +90,20 @@ class Slices:
             self._parents[max(first, second)] = min(first, second)
 
     def of_command(self, offset: int) -> int | None:
-        number = self._number_of_offset(offset)
-        return None if number is None else self._slices[number]
-
-    def _number_of_offset(self, offset: int) -> int | None:
         at = bisect_left(self._offsets, offset)
-        return at if at < len(self._offsets) and self._offsets[at] == offset else None
+        return self._slices[at] if at < len(self._offsets) and self._offsets[at] == offset else None
 
     def of_intent(self, index: int) -> int:
         """The slice of the intent that was added as the `index`th, from 0."""
         return self._slices[len(self._offsets) + index]
 
     def of_node(self, node: int) -> int | None:
-        number = self._number_of_node(node)
-        return None if number is None else self._slices[number]
-
-    def _number_of_node(self, node: int) -> int | None:
         mixed = _mixed(node)
         bucket = self._buckets[mixed % BUCKETS]
         wanted = (mixed // BUCKETS & _NODE_MASK) << _NUMBER_BITS
         at = bisect_left(bucket, wanted)
         if at < len(bucket) and bucket[at] >> _NUMBER_BITS == wanted >> _NUMBER_BITS:
-            return bucket[at] & _NUMBER_MASK
+            return self._slices[bucket[at] & _NUMBER_MASK]
         return None
 
 

@@ -186,7 +186,7 @@ def test_the_stories_are_acquitted_in_part() -> None:
     for seed in range(300):
         found = at_a_glance(a_story(seed))
         if found is not None:
-            some = found.part().counts.commands > len(found.suspects)
+            some = found.part().counts.commands > 0
             acquitted += not found.has_suspects
             suspected += found.has_suspects
             mixed += found.has_suspects and some
