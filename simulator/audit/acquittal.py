@@ -101,6 +101,7 @@ class Acquittal:
         self._told = array("I")  # by number: the story that begins with this command, or 0
         self._tails = array("I")  # by number: from the first to the last use of the key, in ms
         self._offsets = array("q")
+        self._places = {topic: array("q") for topic in self._matching}  # offsets of what was found
         self._clocks = array("q")
         self._links = array("I")  # by number: an earlier command that this one hangs together with, or itself
         self._seen = [(array("q"), array("I")) for _ in range(_SHARDS)]  # nodes of acquitted commands; their numbers
@@ -241,6 +242,7 @@ class Acquittal:
             self._suspect_records(topic, batch)
             return
         matching = self._matching[topic]
+        self._places[topic].extend(batch.offsets)
         matching.found(batch.keys, batch.values)
         self._settle(topic, matching)
 
@@ -306,9 +308,11 @@ class Acquittal:
         return self._strays or bool(self._suspects)
 
     def walk(self, topic: str) -> "Walk":
-        return Walk(
-            self._matching[topic].owners if topic in self._matching else None, self._is_suspect, self._clocks, topic
-        )
+        if topic == COMMANDS:
+            return Walk(self._offsets, range(len(self._offsets)), self._is_suspect, self._clocks)
+        if topic in self._matching:
+            return Walk(self._places[topic], self._matching[topic].owners, self._is_suspect, self._clocks)
+        return Walk((), (), self._is_suspect, self._clocks)
 
     def part(self) -> Part:
         """What the acquitted commands count for."""
@@ -329,28 +333,36 @@ class Acquittal:
 
 
 class Walk:
-    """Goes over a topic once more, record batch by record batch, and leaves out what was acquitted."""
+    """Goes over a topic once more, record batch by record batch, and leaves out what was acquitted.
 
-    def __init__(self, owners: Sequence[int] | None, is_suspect: bytearray, clocks: Sequence[int], topic: str) -> None:
-        self._owners, self._is_suspect, self._clocks, self._topic = owners, is_suspect, clocks, topic
+    By offset: compaction may have removed records since.
+    """
+
+    def __init__(
+        self, offsets: Sequence[int], owners: Sequence[int], is_suspect: bytearray, clocks: Sequence[int]
+    ) -> None:
+        self._offsets, self._owners, self._is_suspect, self._clocks = offsets, owners, is_suspect, clocks
         self._at = self._clock = 0
 
     def rest(self, batch: Batch) -> list[Entry]:
         """Each with the partition's clock, as far as acquitted commands tell it."""
-        if batch.fate is not Fate.COMMITTED or (self._owners is None and self._topic != COMMANDS):
+        if batch.fate is not Fate.COMMITTED:
             return batch.entries()
         found = []
-        for at, key in enumerate(batch.keys):
-            if key == routing.POSITION and routing.position_of(batch.entry(at)) is not None:
-                continue
-            owner = self._at if self._owners is None else self._owners[self._at]
-            self._at += 1
+        for at, offset in enumerate(batch.offsets):
+            owner = self._owner(offset)
             if owner != NOBODY:
                 self._clock = max(self._clock, self._clocks[owner])
-                if not self._is_suspect[owner]:
-                    continue
-            found.append(batch.entry(at)._replace(clock=self._clock))
+            if owner == NOBODY or self._is_suspect[owner]:
+                found.append(batch.entry(at)._replace(clock=self._clock))
         return found
+
+    def _owner(self, offset: int) -> int:
+        offsets, at = self._offsets, self._at
+        while at < len(offsets) and offsets[at] < offset:
+            at += 1
+        self._at = at
+        return self._owners[at] if at < len(offsets) and offsets[at] == offset else NOBODY
 
 
 def _count(part: Part, story: Story, intents: int) -> None:

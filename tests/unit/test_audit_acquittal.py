@@ -194,6 +194,24 @@ def test_the_stories_are_acquitted_in_part() -> None:
     assert min(acquitted, suspected, mixed, convicted) > 20
 
 
+def test_compaction_between_two_looks_confuses_nothing() -> None:
+    """Records are passed over by their offset, not by their number."""
+    log = WrittenLog()
+    for number, card in enumerate(("pm_card_visa", "pm_card_visa", "pm_card_expired", "pm_card_visa")):
+        log.executed(log.command(f"k{number}", payment_method=card))
+    _as_a_processor_writes(log)
+    looked = at_a_glance(log)
+    assert looked is not None
+    del log.entries[KEYS][1]
+    read, walk = OnTheLog(log), looked.walk(KEYS)
+
+    async def rest() -> list[Entry]:
+        return [entry async for batches in read.batches(KEYS, 0) for batch in batches for entry in walk.rest(batch)]
+
+    found = [entry.key for entry in asyncio.run(rest())]
+    assert [key for key in found if key != b"@position"] == [b"shop/k2"]
+
+
 def test_a_log_full_of_suspects_is_not_looked_at_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor that writes its members in another order is as right, and only the long way tells."""
     monkeypatch.setattr(acquittal, "SUSPECTS_SURE", 3)
