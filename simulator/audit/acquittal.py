@@ -2,7 +2,7 @@
 
 In:      one partition's record batches: its commands in order, the other topics in any order beside them.
 Out:     `Walk`s over the records that are to be examined; a `Part` of all others.
-Units:   numbers count the committed commands of the partition from 0; bounded by RECENT and `matching.LIMIT`.
+Units:   numbers count the committed commands of the partition from 0; bounded by `recent.RECENT` and `matching.LIMIT`.
 Errors:  none: what cannot be read is suspect.
 Source:  CONTRACT: under exactly-once every answer is a function of the log. So each command is executed once more by
          the auditor's rules, and event, key record and reply are compared as bytes (`simulator.audit.plain`).
@@ -16,62 +16,25 @@ decline, an aborted record, whatever is too far from what it hangs together with
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final
 
 import orjson
 
 from simulator.audit import plain, routing, rules
-from simulator.audit.comparison import Belief, Comparison, Deliveries, KeySays, Kind, agree
-from simulator.audit.declared import BEGINNING, CHARGING, EXECUTED
+from simulator.audit.declared import BEGINNING, EXECUTED
 from simulator.audit.examine import Part
-from simulator.audit.key_window import CANDIDATES_MS, Candidate, KeyWindow, late_reexecutions
+from simulator.audit.key_window import CANDIDATES_MS, late_reexecutions
 from simulator.audit.log import CHARGES, COMMANDS, DEAD_LETTERS, KEYS, REPLIES, Batch, Entry, Fate
-from simulator.audit.matching import NOBODY, Matching
+from simulator.audit.matching import Matching
 from simulator.audit.plain import Asked, text
-from simulator.audit.report import Counts
+from simulator.audit.recent import Recent
+from simulator.audit.stories import ALL_AT_ONCE, STORIES_MAX, Stories, Story
+from simulator.audit.walk import Walk
 
-RECENT: Final = 16_384  # keys, and as many charges, that are certainly remembered; at most twice as many are
 SUSPECTS_SURE: Final = 1_000  # so many suspects are no reason to give up
 SUSPECT_NODES_MAX: Final = 500_000
-_STORIES_MAX: Final = 10_000
 _TAIL_MAX_MS: Final = 2**32 - 1
 _SHARDS: Final = 64
-_ALL_AT_ONCE: Final = (0,) * len(CANDIDATES_MS)
-
-Value = TypeVar("Value")
-
-
-class Recent(Generic[Value]):
-    """What was put or asked for last, and nothing that is much older."""
-
-    def __init__(self) -> None:
-        self._young: dict[str, Value] = {}
-        self._old: dict[str, Value] = {}
-
-    def get(self, name: str) -> Value | None:
-        value = self._young.get(name)
-        if value is None:
-            value = self._old.get(name)
-            if value is not None:
-                self.put(name, value)
-        return value
-
-    def put(self, name: str, value: Value) -> None:
-        if len(self._young) >= RECENT:
-            self._old, self._young = self._young, {}
-        self._young[name] = value
-
-
-class Story(NamedTuple):
-    """What is counted of one intent: executed once, delivered so many times."""
-
-    operation: str
-    event: str
-    status: int
-    delivered: int = 1
-    late: tuple[int, ...] = _ALL_AT_ONCE  # executions that each candidate window would have added
 
 
 class Kept:
@@ -97,7 +60,7 @@ class Acquittal:
         self._merchants: dict[bytes, str] = {}
         self._records, self._events, self._replies = Matching(), Matching(), Matching()
         self._matching = {KEYS: self._records, CHARGES: self._events, REPLIES: self._replies}
-        self._stories: dict[Story, int] = {}
+        self._stories = Stories()
         self._told = array("I")  # by number: the story that begins with this command, or 0
         self._tails = array("I")  # by number: from the first to the last use of the key, in ms
         self._offsets = array("q")
@@ -219,16 +182,15 @@ class Acquittal:
         if tail > _TAIL_MAX_MS:
             return False
         self._tails[kept.number] = tail
-        late = _ALL_AT_ONCE
+        late = ALL_AT_ONCE
         if tail >= CANDIDATES_MS[0]:
             late = tuple(late_reexecutions(kept.instants, window_ms) for window_ms in CANDIDATES_MS)
         kept.story = kept.story._replace(delivered=len(kept.instants), late=late)
         return self._tell(kept.number, kept.story)
 
     def _tell(self, number: int, story: Story) -> bool:
-        code = self._stories.setdefault(story, len(self._stories) + 1)
-        self._told[number] = code
-        return code <= _STORIES_MAX
+        self._told[number] = code = self._stories.code(story)
+        return code <= STORIES_MAX
 
     # -- what they caused ----------------------------------------
 
@@ -307,7 +269,7 @@ class Acquittal:
     def has_suspects(self) -> bool:
         return self._strays or bool(self._suspects)
 
-    def walk(self, topic: str) -> "Walk":
+    def walk(self, topic: str) -> Walk:
         if topic == COMMANDS:
             return Walk(self._offsets, range(len(self._offsets)), self._is_suspect, self._clocks)
         if topic in self._matching:
@@ -316,76 +278,4 @@ class Acquittal:
 
     def part(self) -> Part:
         """What the acquitted commands count for."""
-        told: Counter[int] = Counter()
-        longest = 0
-        for code, tail, is_suspect in zip(self._told, self._tails, self._is_suspect, strict=True):
-            if not is_suspect:
-                told[code] += 1
-                longest = max(longest, tail)
-        stories = list(self._stories)
-        part = Part()
-        for code, intents in told.items():
-            if code:
-                _count(part, stories[code - 1], intents)
-        if part.key_window.keys_retried:
-            part.key_window = replace(part.key_window, longest_tail_ms=longest, smallest_safe_ms=longest + 1)
-        return part
-
-
-class Walk:
-    """Goes over a topic once more, record batch by record batch, and leaves out what was acquitted.
-
-    By offset: compaction may have removed records since.
-    """
-
-    def __init__(
-        self, offsets: Sequence[int], owners: Sequence[int], is_suspect: bytearray, clocks: Sequence[int]
-    ) -> None:
-        self._offsets, self._owners, self._is_suspect, self._clocks = offsets, owners, is_suspect, clocks
-        self._at = self._clock = 0
-
-    def rest(self, batch: Batch) -> list[Entry]:
-        """Each with the partition's clock, as far as acquitted commands tell it."""
-        if batch.fate is not Fate.COMMITTED:
-            return batch.entries()
-        found = []
-        for at, offset in enumerate(batch.offsets):
-            owner = self._owner(offset)
-            if owner != NOBODY:
-                self._clock = max(self._clock, self._clocks[owner])
-            if owner == NOBODY or self._is_suspect[owner]:
-                found.append(batch.entry(at)._replace(clock=self._clock))
-        return found
-
-    def _owner(self, offset: int) -> int:
-        offsets, at = self._offsets, self._at
-        while at < len(offsets) and offsets[at] < offset:
-            at += 1
-        self._at = at
-        return self._owners[at] if at < len(offsets) and offsets[at] == offset else NOBODY
-
-
-def _count(part: Part, story: Story, intents: int) -> None:
-    """So many intents with the same story."""
-    says = KeySays.SUCCESS if 200 <= story.status < 300 else KeySays.REFUSAL
-    agrees = agree(Belief.UNHEARD, says, 1, keys_decide=True)
-    assert agrees, "an intent that was acquitted agrees with its key"
-    part.counts = part.counts + Counts(
-        intents=intents,
-        payment_intents=intents if story.operation in BEGINNING else 0,
-        commands=intents * story.delivered,
-        events={story.event: intents},
-        charges=intents if story.event in CHARGING else 0,
-        replies=intents * story.delivered,
-    )
-    kind = Kind(Belief.UNHEARD, says, 1, agrees, intents)
-    part.comparison = part.comparison + Comparison(
-        intents, deliveries=(Deliveries(story.delivered, 1, intents),), kinds=(kind,)
-    )
-    if story.delivered > 1:
-        candidates = zip(CANDIDATES_MS, story.late, strict=True)
-        part.key_window = part.key_window + KeyWindow(
-            keys_retried=intents,
-            retries=intents * (story.delivered - 1),
-            candidates=tuple(Candidate(window_ms, late * intents) for window_ms, late in candidates),
-        )
+        return self._stories.part(self._told, self._tails, self._is_suspect)

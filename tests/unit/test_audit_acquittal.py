@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import audit_stream
-from simulator.audit import acquittal, matching
+from simulator.audit import acquittal, matching, recent
 from simulator.audit.acquittal import Acquittal
 from simulator.audit.evidence import Evidence
 from simulator.audit.log import CHARGES, COMMANDS, DEAD_LETTERS, KEYS, REPLIES, Entry, Fate
@@ -165,7 +165,7 @@ def test_a_glance_changes_no_report(seed: int, remembered: int) -> None:
     """Verdict, counts, money and every case are those of the log in detail, however little is remembered."""
     in_detail = a_story(seed).audit()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(acquittal, "RECENT", remembered)
+        patch.setattr(recent, "RECENT", remembered)
         patch.setattr(matching, "LIMIT", remembered)
         assert _plain(in_slices(a_story(seed))) == _plain(in_detail)
 
