@@ -110,7 +110,10 @@ def corrupt(log: WrittenLog, rng: Random) -> None:
 
 
 def _changed(entry: Entry, rng: Random) -> bytes | None:
-    value = orjson.loads(entry.value or b"null")
+    try:
+        value = orjson.loads(entry.value or b"null")
+    except orjson.JSONDecodeError:
+        return entry.value  # it is nonsense already
     if not isinstance(value, dict) or not value:
         return entry.value
     name = rng.choice(list(value))
