@@ -226,7 +226,11 @@ class Acquittal:
         place = routing.command_of(entry) if topic == DEAD_LETTERS else None
         if place is not None and place[0] == self._partition:
             self._dead.append(place[1])
-        self._nodes.update(routing.nodes(topic, entry, routing.value_of(entry)))
+        value = routing.value_of(entry)
+        self._nodes.update(routing.nodes(topic, entry, value))
+        if topic == REPLIES and value is not None and isinstance(value.get("body"), str):
+            # It may name a charge that is not its command's; whether that exists is asked where the reply is.
+            self._nodes.update(routing.charges_told(value["body"]))
 
     # -- the verdict ----------------------------------------
 

@@ -56,11 +56,12 @@ def of_intent(intent: Intent) -> list[int]:
         else:
             found += _keyless(attempt.merchant_id, attempt.operation, attempt.payload)
         if attempt.end == "ok" and attempt.body is not None and 200 <= (attempt.status or 0) < 300:
-            found += _charges_told(attempt.body)
+            found += charges_told(attempt.body)
     return list(dict.fromkeys(found))
 
 
-def _charges_told(body: str) -> list[int]:
+def charges_told(body: str) -> list[int]:
+    """The charges that an answer names."""
     try:
         value = orjson.loads(body)
         return [charge_node(value[member]) for member in ("id", "charge_id") if isinstance(value.get(member), str)]
