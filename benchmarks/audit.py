@@ -47,8 +47,8 @@ SAMPLE_S = 0.2
 RETRIED_WITHIN = 5_000  # commands
 
 
-def commands(count: int, merchants: int) -> Iterator[tuple[str, bytes]]:
-    """Merchant and value of each command."""
+def commands(count: int, merchants: int, declined: int) -> Iterator[tuple[str, bytes]]:
+    """Merchant and value of each command; of every so many creations (0: none) the card of one declines."""
     now_ms = time.time_ns() // 1_000_000
     recent: deque[tuple[str, str, str, dict[str, object]]] = deque(maxlen=RETRIED_WITHIN)
     for number in range(count):
@@ -66,7 +66,7 @@ def commands(count: int, merchants: int) -> Iterator[tuple[str, bytes]]:
             payload = {
                 "amount": 100 + number % 100_000,
                 "currency": "eur",
-                "payment_method": "pm_card_visa",
+                "payment_method": "pm_card_expired" if declined and number % declined == 0 else "pm_card_visa",
                 "description": f"order {number}",
                 "metadata": {"order": str(number), "shop": merchant},
             }
@@ -90,7 +90,7 @@ async def fill(bootstrap: str, folder: Path, options: argparse.Namespace) -> Non
     topic, writer = topic_name(NAMESPACE, "commands"), await kafka.plain_writer()
     loads: dict[TopicPartition, list[Outgoing]] = {}
     total = {TopicPartition(topic, partition): 0 for partition in range(options.partitions)}
-    for number, (merchant, value) in enumerate(commands(options.commands, options.merchants), 1):
+    for number, (merchant, value) in enumerate(commands(options.commands, options.merchants, options.declined), 1):
         where = TopicPartition(topic, partition_of(merchant.encode(), options.partitions))
         loads.setdefault(where, []).append(Outgoing(merchant.encode(), value))
         total[where] += 1
@@ -203,6 +203,7 @@ def main() -> None:
     parser.add_argument("--commands", type=int, default=300_000)
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--merchants", type=int, default=64)
+    parser.add_argument("--declined", type=int, default=0, help="Of so many creations one is declined; 0: none.")
     parser.add_argument("--dir", type=Path, help="Keep the log here, and use it again.")
     parser.add_argument("--history", action="store_true", help="With what the customers would have written down.")
     parser.add_argument("more", nargs="*", help="More options for `payonce audit`, after --.")

@@ -20,6 +20,7 @@ from operator import itemgetter
 from typing import Any, Final, Protocol
 
 from simulator.audit import ledger_drift, routing
+from simulator.audit.acquittal import Acquittal
 from simulator.audit.books import Balance, Books, fold
 from simulator.audit.collecting import Collector, outline, wait
 from simulator.audit.comparison import Comparison
@@ -33,9 +34,9 @@ from simulator.audit.registry import CHECKS, LEDGER_CHECKS, OF_PARTITIONS
 from simulator.audit.report import Counts, Report
 from simulator.audit.slices import Slices
 from simulator.audit.verdict import conclude
+from simulator.audit_glance import Batches, glance
 from simulator.blocks import Blocks
 from simulator.history_shelf import intents_of, put_intent
-from simulator.ledger_reader import LedgerReadError
 from simulator.spill import Spill
 
 SLICE_COMMANDS: Final = 10_000
@@ -44,7 +45,7 @@ ORDER: Final = (KEYS, COMMANDS, CHARGES, REPLIES, DEAD_LETTERS)
 OF_SLICES: Final = {name: check for name, check in CHECKS.items() if name not in OF_PARTITIONS}
 
 
-class Log(Protocol):
+class Log(Batches, Protocol):
     """What is asked of a LogReader."""
 
     extent: Extent
@@ -112,10 +113,16 @@ class Stream:
         self.part.add(part)
 
     async def _partition(self, partition: int) -> None:
-        slices = await self._cut(partition)
+        acquittal = await self._glance(partition)
+        if acquittal is not None:
+            self.part.add(acquittal.part())
+            if not acquittal.has_suspects:
+                self.part.add(examine(self.outline.slice(), None, OF_SLICES, {}))
+                return
+        slices = await self._cut(partition, acquittal)
         with Spill(partition, slices.count) as spill, Blocks(slices.count) as told:
             for topic in ORDER:
-                await self._spill(topic, partition, slices, spill)
+                await self._spill(topic, partition, slices, spill, acquittal)
                 if topic == KEYS:
                     outline(self.outline)
             await asyncio.to_thread(self._spill_intents, partition, slices, told)
@@ -123,19 +130,44 @@ class Stream:
                 self._progress(f"looking at partition {partition}: slice {number + 1} of {slices.count}")
                 self.part.add(await asyncio.to_thread(self._examine, spill, told, number))
 
-    async def _cut(self, partition: int) -> Slices:
+    async def _glance(self, partition: int) -> Acquittal | None:
+        """Only where the log alone says everything: under exactly-once, without customers and books."""
+        assert self._log is not None
+        if not self.outline.atomic or self.outline.clients is not None or self._books is not None:
+            return None
+        before = dict(self.read)
+        acquittal = await glance(self._log, self.outline, partition, self._tell)
+        if acquittal is None:
+            self.read = before  # it is read once more
+        return acquittal
+
+    async def _entries(self, topic: str, partition: int, acquittal: Acquittal | None) -> AsyncIterator[list[Entry]]:
+        """Those that are to be examined."""
+        assert self._log is not None
+        if acquittal is None:
+            async for entries in self._log.read(topic, partition):
+                yield entries
+            return
+        walk = acquittal.walk(topic)
+        async for batches in self._log.batches(topic, partition):
+            yield [entry for batch in batches for entry in walk.rest(batch)]
+
+    def _tell(self, topic: str, records: int) -> None:
+        self.read[topic] = self.read.get(topic, 0) + records
+        self._progress(f"reading {topic}: {self.read[topic]} records")
+
+    async def _cut(self, partition: int, acquittal: Acquittal | None) -> Slices:
         slices, evidence = Slices(SLICE_COMMANDS), self.outline
         evidence.history_complete[partition] = True
-        assert self._log is not None
         self._progress(f"cutting partition {partition} into slices")
-        async for entries in self._log.read(COMMANDS, partition):
+        async for entries in self._entries(COMMANDS, partition, acquittal):
             for entry in entries:
                 if entry.fate is Fate.COMMITTED:
                     value = routing.value_of(entry)
                     nodes = routing.nodes(COMMANDS, entry, value, to_customers=self._intents is not None)
                     slices.add(entry.offset, nodes)
                     self._sent_by_customers(entry, value)
-                    evidence.last_command[partition] = entry.offset
+                    evidence.last_command[partition] = max(evidence.last_command.get(partition, 0), entry.offset)
                     evidence.clocks[partition] = max(evidence.clocks.get(partition, 0), entry.timestamp)
         await asyncio.to_thread(self._cut_intents, partition, slices)
         return slices
@@ -157,11 +189,13 @@ class Stream:
             for index, numbered in enumerate(intents_of(self._intents, partition)):
                 put_intent(told, slices.of_intent(index), numbered)
 
-    async def _spill(self, topic: str, partition: int, slices: Slices, spill: Spill) -> None:
-        assert self._log is not None
+    async def _spill(
+        self, topic: str, partition: int, slices: Slices, spill: Spill, acquittal: Acquittal | None
+    ) -> None:
         clock, begin, evidence = 0, 0, self.outline
-        async for entries in self._log.read(topic, partition):
+        async for entries in self._entries(topic, partition, acquittal):
             for entry in entries:
+                clock = max(clock, entry.clock)
                 committed = entry.fate is Fate.COMMITTED
                 if topic == KEYS and committed and entry.key == routing.POSITION and self._position(entry):
                     continue
@@ -176,8 +210,8 @@ class Stream:
                         clock = max(clock, routing.occurred_at(value))
                 number = _slice_of(slices, topic, entry, routing.nodes(topic, entry, value))
                 spill.put(number, topic, entry, clock if committed else 0, headers=topic == DEAD_LETTERS)
-            self.read[topic] = self.read.get(topic, 0) + len(entries)
-            self._progress(f"reading {topic}: {self.read[topic]} records")
+            if acquittal is None:
+                self._tell(topic, len(entries))
             if topic == CHARGES and entries:
                 await self._booked(partition, begin, entries[-1].offset + 1, entries)
                 begin = entries[-1].offset + 1
@@ -217,6 +251,8 @@ class Stream:
         """The journal of these events beside them."""
         if self._books is None:
             return
+        from simulator.ledger_reader import LedgerReadError  # noqa: PLC0415  slow to load, and most have no books
+
         try:
             self.part.add(await asyncio.to_thread(self._examine_booked, partition, begin, end, entries))
         except LedgerReadError as error:

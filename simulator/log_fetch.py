@@ -1,7 +1,7 @@
 """One partition's records off the wire, each with its fate and its producer, in a single pass.
 
 In:      an aiokafka client, a partition, where it begins, is stable up to and ends.
-Out:     batches of entries in offset order, and the offset after each; bounded by FETCH_BYTES.
+Out:     record batches in offset order, several at a time, and the offset after them; bounded by FETCH_BYTES.
 Units:   offsets; bytes; milliseconds and seconds as named.
 Errors:  KafkaError, whatever the broker answers that waiting does not help; TimeoutError without progress.
 Source:  Kafka's Fetch with isolation level 1 gives every record below the last stable offset, aborted ones too, and
@@ -20,9 +20,9 @@ from aiokafka.errors import CorruptRecordException, KafkaError, LeaderNotAvailab
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 
-from simulator.audit.log import Bounds, Entry, Fate
+from simulator.audit.log import Batch, Bounds, Fate
 
-FETCH_BYTES: Final = 4 * 1024 * 1024
+FETCH_BYTES: Final = 2 * 1024 * 1024
 STALLED_S: Final = 30.0
 PAUSE_S: Final = 0.1
 WAIT_MS: Final = 200
@@ -32,7 +32,7 @@ READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 class Fetched(NamedTuple):
     """What one answer held, and where to go on; nothing where `reached` is where it began."""
 
-    entries: list[Entry]
+    batches: list[Batch]
     reached: int
 
 
@@ -94,13 +94,13 @@ def _decode(
     """Of the batches the records of [at, limit); markers and what compaction removed only move on."""
     begins = sorted(((first, producer) for producer, first in aborted), reverse=True)
     aborting: set[int] = set()
-    entries: list[Entry] = []
-    partition, reached = tp.partition, at
+    batches: list[Batch] = []
+    reached = at
     records = MemoryRecords(data)
     while reached < limit and records.has_next():
         batch = records.next_batch()
         if not batch.validate_crc():
-            raise CorruptRecordException(f"{tp.topic} {partition} at {reached}: the checksum is wrong")
+            raise CorruptRecordException(f"{tp.topic} {tp.partition} at {reached}: the checksum is wrong")
         producer = getattr(batch, "producer_id", None)
         while begins and begins[-1][0] <= batch.base_offset:
             aborting.add(begins.pop()[1])
@@ -110,10 +110,23 @@ def _decode(
             is_aborted = producer in aborting and batch.is_transactional
             fate = Fate.OPEN if not is_stable else Fate.ABORTED if is_aborted else Fate.COMMITTED
             who = (producer, batch.producer_epoch) if producer is not None and producer >= 0 else None
-            entries += [
-                Entry(partition, one.offset, one.timestamp, one.key, one.value, one.headers, fate, who)
-                for one in batch
-                if at <= one.offset < limit
-            ]
+            found = list(batch)
+            if batch.base_offset < at or batch.next_offset > limit:
+                found = [one for one in found if at <= one.offset < limit]
+            if found:
+                batches.append(_columns(tp.partition, found, fate, who))
         reached = max(reached, min(batch.next_offset, limit))
-    return Fetched(entries, reached)
+    return Fetched(batches, reached)
+
+
+def _columns(partition: int, found: list[Any], fate: Fate, who: tuple[int, int] | None) -> Batch:
+    return Batch(
+        partition,
+        [one.offset for one in found],
+        [one.timestamp for one in found],
+        [one.key for one in found],
+        [one.value for one in found],
+        [one.headers for one in found],
+        fate,
+        who,
+    )

@@ -15,7 +15,7 @@ processor's position.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -31,7 +31,7 @@ from aiokafka.errors import (
 
 from events.connection import KafkaConnection
 from events.topics import processor_group, topic_name
-from simulator.audit.log import COMMANDS, OUTPUTS, TOPICS, Bounds, Entry, Extent
+from simulator.audit.log import COMMANDS, OUTPUTS, TOPICS, Batch, Bounds, Entry, Extent
 from simulator.broker.errors import AccessRefused, BrokerUnavailable
 from simulator.failure import Failure
 from simulator.log_fetch import fetch
@@ -166,11 +166,16 @@ class LogReader:
 
     async def read(self, topic: str, partition: int) -> AsyncIterator[list[Entry]]:
         """Every record of one partition within the extent, a bounded number at a time."""
+        async for batches in self.batches(topic, partition):
+            yield [entry for batch in batches for entry in batch.entries()]
+
+    async def batches(self, topic: str, partition: int) -> AsyncGenerator[list[Batch]]:
+        """The same as `read`, in the batches in which producers appended them; those that are cut off are cut."""
         bounds = self.extent.bounds[topic, partition]
         if bounds.start >= bounds.end:
             return
         try:
             async for fetched in fetch(self._client, self._tp(topic, partition), bounds):
-                yield fetched.entries
+                yield fetched.batches
         except (KafkaError, TimeoutError) as error:
             raise LogReadError(f"{topic} {partition} cannot be read: {error}.") from None

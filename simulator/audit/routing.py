@@ -18,6 +18,7 @@ from simulator.audit import rules
 from simulator.audit.clients import Intent
 from simulator.audit.declared import BEGINNING
 from simulator.audit.log import CHARGES, COMMANDS, KEYS, Entry
+from simulator.audit.records import Position
 
 POSITION = b"@position"
 
@@ -36,12 +37,12 @@ def nodes(topic: str, entry: Entry, value: dict[str, Any] | None, *, to_customer
         return _of_command(value) + (_to_customers(value) if to_customers else [])
     found: list[int] = []
     if topic == KEYS and entry.key is not None:
-        found.append(_key(entry.key))
+        found.append(key_node(entry.key))
     identity = identity_of(value)
     if identity is not None:
         found.append(hash(identity))
     if topic == CHARGES and value is not None and isinstance(value.get("charge_id"), str):
-        found.append(_charge(value["charge_id"]))
+        found.append(charge_node(value["charge_id"]))
     return found
 
 
@@ -51,18 +52,19 @@ def of_intent(intent: Intent) -> list[int]:
     for attempt in intent.attempts.values():
         key = attempt.idempotency_key
         if key is not None:
-            found.append(_key(f"{attempt.merchant_id}/{key}".encode("utf-8", "surrogatepass")))
+            found.append(key_node(f"{attempt.merchant_id}/{key}".encode("utf-8", "surrogatepass")))
         else:
             found += _keyless(attempt.merchant_id, attempt.operation, attempt.payload)
         if attempt.end == "ok" and attempt.body is not None and 200 <= (attempt.status or 0) < 300:
-            found += _charges_told(attempt.body)
+            found += charges_told(attempt.body)
     return list(dict.fromkeys(found))
 
 
-def _charges_told(body: str) -> list[int]:
+def charges_told(body: str) -> list[int]:
+    """The charges that an answer names."""
     try:
         value = orjson.loads(body)
-        return [_charge(value[member]) for member in ("id", "charge_id") if isinstance(value.get(member), str)]
+        return [charge_node(value[member]) for member in ("id", "charge_id") if isinstance(value.get(member), str)]
     except (orjson.JSONDecodeError, AttributeError):
         return []
 
@@ -73,6 +75,14 @@ def command_of(entry: Entry) -> tuple[int, int] | None:
     try:
         return int(headers["partition"]), int(headers["offset"])
     except (KeyError, ValueError):
+        return None
+
+
+def position_of(entry: Entry) -> Position | None:
+    """The processor's place that the record tells, if it can be read."""
+    try:
+        return Position.decode(entry)
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -89,11 +99,11 @@ def _of_command(value: dict[str, Any] | None) -> list[int]:
     merchant, command = identity
     key, payload = value.get("idempotency_key"), value.get("payload")
     name = f"{merchant}/{key}" if isinstance(key, str) else f"@command/{merchant}/{command}"
-    found = [hash(identity), _key(name.encode("utf-8", "surrogatepass"))]
+    found = [hash(identity), key_node(name.encode("utf-8", "surrogatepass"))]
     if value.get("type") in BEGINNING:
-        found.append(_charge(rules.derived("ch", merchant, command)))
+        found.append(charge_node(rules.derived("ch", merchant, command)))
     elif isinstance(payload, dict) and isinstance(payload.get("charge_id"), str):
-        found.append(_charge(payload["charge_id"]))
+        found.append(charge_node(payload["charge_id"]))
     return found
 
 
@@ -127,9 +137,9 @@ def identity_of(value: dict[str, Any] | None) -> tuple[str, str] | None:
     return (merchant, command) if isinstance(merchant, str) and isinstance(command, str) else None
 
 
-def _key(name: bytes) -> int:
+def key_node(name: bytes) -> int:
     return hash(("key", name))
 
 
-def _charge(charge_id: str) -> int:
+def charge_node(charge_id: str) -> int:
     return hash(("charge", charge_id))

@@ -61,6 +61,10 @@ _REQUIRED: Final = {
     name: frozenset(member for member, field in operation.payload.model_fields.items() if field.is_required())
     for name, operation in OPERATIONS.items()
 }
+# The members of a payload that decide which event happens.
+_DECIDES: Final = {
+    name: tuple(dict.fromkeys(member for kind in kinds for member in kind.where)) for name, kinds in CAUSED_BY.items()
+}
 
 _COMMAND_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _MERCHANT_ID: Final = re.compile(r"[a-z0-9_]{1,64}")
@@ -77,14 +81,16 @@ def derived(prefix: str, merchant_id: str, command_id: str) -> str:
 
 def canonical(value: Any) -> str:
     """RFC 8785. orjson with sorted keys writes the same bytes where all is ASCII and nothing is a float."""
-    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-    if text.isascii():
-        return text
-    return rfc8785.dumps(value).decode()
+    return _canonical(value).decode()
+
+
+def _canonical(value: Any) -> bytes:
+    text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return text if text.isascii() else rfc8785.dumps(value)
 
 
 def fingerprint(operation: str, payload: Any) -> str:
-    return sha256(canonical({"type": operation, "payload": payload}).encode()).hexdigest()
+    return sha256(_canonical({"type": operation, "payload": payload})).hexdigest()
 
 
 def intent_named(payload: Any) -> str | None:
@@ -131,6 +137,10 @@ def sure(name: str, payload: Any) -> bool:
         and len(metadata) <= 20
         and all(0 < len(name) <= 40 and type(text) is str and len(text) <= 100 for name, text in metadata.items())
     )
+
+
+def is_merchant(name: Any) -> bool:
+    return type(name) is str and _MERCHANT_ID.fullmatch(name) is not None
 
 
 def sure_envelope(command: dict[str, Any], raw: bytes) -> bool:
@@ -184,9 +194,7 @@ def execute(
 ) -> Outcome:
     """The outcome of a valid command on the charge as it stands (None: there is none)."""
     operation = OPERATIONS[name]
-    kind = next(
-        kind for kind in CAUSED_BY[name] if all(payload.get(member) in values for member, values in kind.where.items())
-    )
+    kind = _kind(name, *map(payload.get, _DECIDES[name]))
     if operation.limit is None:
         amount, before = payload["amount"], _new(payload, merchant, command, clock)
     elif charge is None:
@@ -214,6 +222,15 @@ def execute(
     return Outcome(kind.answer_status, after, None, kind.name, amount, currency, after)
 
 
+@lru_cache(maxsize=256)  # asked of every execution; what they may be is declared
+def _kind(name: str, *decisive: Any) -> EventType:
+    """What happens to a payload whose members in `_DECIDES` are these."""
+    payload = dict(zip(_DECIDES[name], decisive, strict=True))
+    return next(
+        kind for kind in CAUSED_BY[name] if all(payload[member] in values for member, values in kind.where.items())
+    )
+
+
 def _new(payload: dict[str, Any], merchant: str, command: str, clock: int) -> dict[str, Any]:
     """A charge to which nothing has happened yet."""
     return {
@@ -235,7 +252,9 @@ def _new(payload: dict[str, Any], merchant: str, command: str, clock: int) -> di
 
 def evolved(kind: EventType, amount: int, before: dict[str, Any]) -> dict[str, Any]:
     """The charge once the event has happened to it."""
-    after = before | dict(kind.sets) | {member: before[member] + amount for member in kind.adds}
+    after = {**before, **kind.sets}
+    for member in kind.adds:
+        after[member] = before[member] + amount
     if kind.status is not None:
         after["status"] = kind.status
     if kind.partly is not None and after[kind.partly.member] < after[kind.partly.below]:

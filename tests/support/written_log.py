@@ -8,9 +8,10 @@ One merchant, one partition: `shop`. Bodies are spelled out here, not taken from
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import groupby
 from typing import Any
 
 import rfc8785
@@ -19,7 +20,7 @@ from simulator.audit import clients as histories
 from simulator.audit.books import Books
 from simulator.audit.collecting import Collector
 from simulator.audit.evidence import Evidence
-from simulator.audit.log import TOPICS, Bounds, Entry, Extent, Fate
+from simulator.audit.log import TOPICS, Batch, Bounds, Entry, Extent, Fate
 from simulator.audit.report import Report
 from simulator.audit.verdict import judge
 
@@ -370,3 +371,13 @@ class OnTheLog:
         assert partition == 0
         for at in range(0, len(self._entries[topic]), 3):
             yield self._entries[topic][at : at + 3]
+
+    async def batches(self, topic: str, partition: int) -> AsyncGenerator[list[Batch]]:
+        async for entries in self.read(topic, partition):
+            together = groupby(entries, key=lambda entry: (entry.fate, entry.producer))
+            yield [_batch(list(some), fate, producer) for (fate, producer), some in together]
+
+
+def _batch(entries: list[Entry], fate: Fate, producer: tuple[int, int] | None) -> Batch:
+    members = "offset timestamp key value headers".split()
+    return Batch(0, *([getattr(entry, member) for entry in entries] for member in members), fate, producer)

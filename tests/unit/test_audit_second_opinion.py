@@ -1,5 +1,6 @@
 """Auditor, processor and ledger read the same declarations; whoever reads them wrongly is convicted."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,7 +16,11 @@ from services.processor.domain import payment, settling
 from services.processor.domain.payment import Charge, Fact
 from services.processor.domain.rules import Rules, Standing
 from simulator.audit.books import Balance, Booked, Books
-from tests.support.written_log import SHOP, WrittenLog, found
+from simulator.audit.evidence import Evidence
+from simulator.audit.report import Report
+from simulator.audit_glance import glance
+from simulator.audit_stream import audit_in_slices
+from tests.support.written_log import SHOP, OnTheLog, WrittenLog, found
 
 
 class Read(NamedTuple):
@@ -65,6 +70,13 @@ class Processor:
         return asked.charge_id
 
 
+def as_a_long_log(log: WrittenLog) -> Report:
+    """What is plainly right is acquitted at a glance, and the rest looked at in slices."""
+    read = OnTheLog(log)
+    evidence = Evidence("payments", log.guarantee, read.extent)
+    return asyncio.run(audit_in_slices(read, evidence, None, lambda _: None))[0]
+
+
 def booked(log: WrittenLog) -> Books:
     """What the real ledger makes of the charges."""
     batch = ledger.Batch(1)
@@ -90,6 +102,24 @@ def test_who_reads_them_rightly_is_valid() -> None:
     events = [orjson.loads(entry.value or b"")["type"] for entry in log.entries["charges"]]
     assert (len(events), len(set(events))) == (8, 6)
     assert booked(log).balances == {(SHOP, "eur"): Balance(0, 1100, 500, 600)}
+
+
+def test_whatever_the_real_processor_executed_is_acquitted_at_a_glance() -> None:
+    """The auditor knows its bytes, of every operation; so that a right log is not looked at in detail."""
+    log = WrittenLog()
+    processor = Processor(log)
+    sale = processor.does("k1", description='Größe \\ "', metadata={"b": "1", "a": "2"})
+    processor.does("k1", description='Größe \\ "', metadata={"b": "1", "a": "2"})
+    processor.does("k2", "refund.create", charge_id=sale, amount=100)
+    processor.does("k3", "refund.create", charge_id=sale)
+    held = processor.does('"k\\4"', capture=False, amount=900)
+    processor.does("k5", "charge.capture", charge_id=held, amount=600)
+    processor.does("k6", "charge.void", charge_id=processor.does("k7", capture=False))
+    read = OnTheLog(log)
+    looked = asyncio.run(glance(read, Evidence("payments", "exactly-once", read.extent), 0, lambda *_: None))
+    assert looked is not None
+    assert not looked.has_suspects
+    assert as_a_long_log(log) == log.audit()
 
 
 # -- processors that read the declarations wrongly -------------------------------------------------------------
@@ -146,6 +176,7 @@ def test_a_processor_that_changes_the_charge_wrongly_is_convicted(
     monkeypatch.setattr(settling, "evolve", wrong)
     monkeypatch.setattr(payment, "evolve", wrong)
     assert a_day().audit().found("answer_mismatch")
+    assert found(as_a_long_log(a_day())) == found(a_day().audit())
 
 
 @pytest.mark.parametrize(
@@ -156,6 +187,7 @@ def test_a_processor_that_decides_wrongly_is_convicted(wrong: Decide, monkeypatc
     """It executes what must be refused, refuses what must be executed, or moves another amount."""
     monkeypatch.setattr(settling, "decide", wrong)
     assert a_day().audit().found("answer_mismatch")
+    assert found(as_a_long_log(a_day())) == found(a_day().audit())
 
 
 # -- ledgers that do -------------------------------------------------------------------------------------------
