@@ -28,10 +28,11 @@ from benchmarks.peers import PEERS, Peer, command, prepare
 from benchmarks.throughput import preload
 from events.connection import connection
 from events.partitioner import partition_of
-from events.topics import processor_group, topic_name
+from events.topics import topic_name
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Outgoing, TopicPartition
 from simulator.broker.embedded import EmbeddedBroker
+from simulator.log_watch import LogWatch
 
 _STOP_WITHIN_S = 10.0
 _LOOK_EVERY_S = 0.1
@@ -67,40 +68,37 @@ def commands(
     return loads
 
 
-async def handled(kafka: KafkaLog, namespace: str, partitions: int) -> int:
-    at = await kafka.stable_offsets(processor_group(namespace), topic_name(namespace, "commands"), range(partitions))
-    return sum(at[one] or 0 for one in range(partitions))
-
-
 async def measure(peer: Peer, bootstrap: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     namespace = f"peers-{time.time_ns() // 1_000_000}"
     kafka = await KafkaLog.connect(connection(bootstrap), client_id="payonce-benchmark")
     await kafka.ensure_topics(namespace, options.partitions)
     loads = commands(namespace, options.commands, options.merchants, options.partitions, options.replays)
     await preload(kafka, loads)
+    await kafka.close()
     argv = command(
         peer, bootstrap=bootstrap, namespace=namespace, partitions=options.partitions, state_dir=folder / namespace
     )
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE)  # noqa: ASYNC220  a fork, and its line read elsewhere
-    try:
-        assert process.stdout is not None
-        started = time.monotonic()
-        line = await asyncio.to_thread(process.stdout.readline)
-        ready = time.monotonic()
-        assert line.strip() == b"ready", f"{peer.name} said {line!r} and exited {process.poll()}"
-        watched = psutil.Process(process.pid)
-        points = []
-        while not points or points[-1][1] < options.commands:
-            assert process.poll() is None, f"{peer.name} exited {process.returncode}"
-            done, used = await handled(kafka, namespace, options.partitions), watched.cpu_times()
-            points.append((time.monotonic(), done, used.user + used.system))
-            await asyncio.sleep(_LOOK_EVERY_S)
-        process.terminate()
-        code = await asyncio.to_thread(process.wait, _STOP_WITHIN_S)
-    finally:
-        process.kill()
-        process.wait()
-        await kafka.close()
+    async with LogWatch(connection(bootstrap), namespace) as log:
+        process = subprocess.Popen(argv, stdout=subprocess.PIPE)  # noqa: ASYNC220  a fork, and its line read elsewhere
+        try:
+            assert process.stdout is not None
+            started = time.monotonic()
+            line = await asyncio.to_thread(process.stdout.readline)
+            ready = time.monotonic()
+            assert line.strip() == b"ready", f"{peer.name} said {line!r} and exited {process.poll()}"
+            watched = psutil.Process(process.pid)
+            points: list[tuple[float, int, float]] = []
+            while not points or points[-1][1] < options.commands:
+                assert process.poll() is None, f"{peer.name} exited {process.returncode}"
+                # With several threads some offset is always pending: only those of ended transactions are asked for.
+                done, used = sum((await log.group_offsets()).values()), watched.cpu_times()
+                points.append((time.monotonic(), done, used.user + used.system))
+                await asyncio.sleep(_LOOK_EVERY_S)
+            process.terminate()
+            code = await asyncio.to_thread(process.wait, _STOP_WITHIN_S)
+        finally:
+            process.kill()
+            process.wait()
     return {"peer": peer.name, "exit_code": code, "start_s": round(ready - started, 2)} | _figures(ready, points)
 
 

@@ -13,11 +13,12 @@ import pytest
 from benchmarks.peers import PEERS, Kind, NoJdk, Peer, command, java, prepare
 from events.connection import connection
 from events.partitioner import partition_of
-from events.topics import processor_group, topic_name
+from events.topics import topic_name
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Outgoing, TopicPartition
 from simulator.broker.embedded import EmbeddedBroker
 from simulator.broker.protocol import silent
+from simulator.log_watch import LogWatch
 from tests.support.commands import command as asked
 from tests.support.commands import merchant_of, new_command_id
 from tests.support.peer_runs import Made, committed, made, running, stops_cleanly
@@ -95,7 +96,7 @@ def _built() -> None:
     prepare(silent)
 
 
-async def fill(kafka: EmbeddedBroker, namespace: str) -> KafkaLog:
+async def fill(kafka: EmbeddedBroker, namespace: str) -> None:
     """Topics, and all the commands; each goes where its merchant belongs."""
     log = await KafkaLog.connect(connection(kafka.bootstrap_servers), client_id="payonce-test")
     await log.ensure_topics(namespace, PARTITIONS)
@@ -107,10 +108,10 @@ async def fill(kafka: EmbeddedBroker, namespace: str) -> KafkaLog:
     writer = await log.plain_writer()
     await writer.produce(loads)
     await writer.close()
-    return log
+    await log.close()
 
 
-async def handle(kafka: EmbeddedBroker, log: KafkaLog, namespace: str, argv: Sequence[str], folder: Path) -> None:
+async def handle(kafka: EmbeddedBroker, namespace: str, argv: Sequence[str], folder: Path) -> None:
     """Run it until all is handled, and stop it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PAYONCE_")}
     environment |= {
@@ -120,15 +121,14 @@ async def handle(kafka: EmbeddedBroker, log: KafkaLog, namespace: str, argv: Seq
         "PAYONCE_DIR": str(folder),
     }
 
-    async def is_done() -> bool:
-        group, topic = processor_group(namespace), topic_name(namespace, "commands")
-        offsets = await log.stable_offsets(group, topic, range(PARTITIONS))
-        return sum(offset or 0 for offset in offsets.values()) == len(COMMANDS)
+    async with LogWatch(connection(kafka.bootstrap_servers), namespace) as log:
 
-    with running(argv, folder / "log", environment) as process:
-        await wait_until(is_done, timeout_s=20, message="it does not get to the end")
-        assert stops_cleanly(process) == 0
-    await log.close()
+        async def is_done() -> bool:
+            return sum((await log.group_offsets()).values()) == len(COMMANDS)
+
+        with running(argv, folder / "log", environment) as process:
+            await wait_until(is_done, timeout_s=20, message="it does not get to the end")
+            assert stops_cleanly(process) == 0
 
 
 @pytest.fixture(scope="module")
@@ -136,16 +136,16 @@ def ours(kafka: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Mad
     """What our own processor makes of them, once for all."""
 
     async def run() -> Made:
-        log = await fill(kafka, OURS)
+        await fill(kafka, OURS)
         argv = [sys.executable, "-m", "services.processor"]
-        await handle(kafka, log, OURS, argv, tmp_path_factory.mktemp("ours"))
+        await handle(kafka, OURS, argv, tmp_path_factory.mktemp("ours"))
         return await made(kafka.bootstrap_servers, OURS, PARTITIONS, topic_name(OURS, "keys"))
 
     return asyncio.run(run())
 
 
 async def theirs(kafka: EmbeddedBroker, namespace: str, peer: Peer, folder: Path, keys: str) -> Made:
-    log = await fill(kafka, namespace)
+    await fill(kafka, namespace)
     argv = command(
         peer,
         bootstrap=kafka.bootstrap_servers,
@@ -153,7 +153,7 @@ async def theirs(kafka: EmbeddedBroker, namespace: str, peer: Peer, folder: Path
         partitions=PARTITIONS,
         state_dir=folder / "state",
     )
-    await handle(kafka, log, namespace, argv, folder)
+    await handle(kafka, namespace, argv, folder)
     return await made(kafka.bootstrap_servers, namespace, PARTITIONS, keys)
 
 
@@ -198,7 +198,7 @@ async def test_a_peer_makes_the_same_records(
 
 async def test_the_copier_copies(kafka: EmbeddedBroker, namespace: str, tmp_path: Path) -> None:
     """Every value is on `replies` once, and where it is a command it is under the command's id."""
-    log = await fill(kafka, namespace)
+    await fill(kafka, namespace)
     argv = command(
         NAMED["copier"],
         bootstrap=kafka.bootstrap_servers,
@@ -206,7 +206,7 @@ async def test_the_copier_copies(kafka: EmbeddedBroker, namespace: str, tmp_path
         partitions=PARTITIONS,
         state_dir=tmp_path,
     )
-    await handle(kafka, log, namespace, argv, tmp_path)
+    await handle(kafka, namespace, argv, tmp_path)
     copies = await committed(kafka.bootstrap_servers, topic_name(namespace, "replies"), PARTITIONS)
     assert sorted(copy.value for copy in copies) == sorted(one.value or b"" for one in COMMANDS)
     for copy in copies:
