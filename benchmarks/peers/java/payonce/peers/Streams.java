@@ -17,7 +17,7 @@ import org.apache.kafka.streams.state.Stores;
 
 /** The processor's work as a Kafka Streams application under exactly_once_v2; docs/peers.md says why it is set so. */
 public final class Streams {
-    private static final Duration CLOSING = Duration.ofSeconds(8);
+    private static final Duration CLOSING = Duration.ofSeconds(6);
 
     private Streams() { }
 
@@ -82,7 +82,7 @@ public final class Streams {
         settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
         settings.put(StreamsConfig.ENABLE_METRICS_PUSH_CONFIG, false);
         settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
-        settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), 10_000);
+        settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), 2_000);
         settings.put(StreamsConfig.consumerPrefix(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG), 4 << 20);
         settings.put(StreamsConfig.producerPrefix(ProducerConfig.BATCH_SIZE_CONFIG), 512 * 1024);
         settings.put(StreamsConfig.producerPrefix(ProducerConfig.BUFFER_MEMORY_CONFIG), 128L << 20);
