@@ -46,9 +46,9 @@ class Jar:
         return f"{artifact}-{version}.jar"
 
 
-def pinned() -> tuple[tuple[Jar, ...], str]:
+def pinned(lock_file: Path = LOCK_FILE) -> tuple[tuple[Jar, ...], str]:
     """The pinned jars in class-path order, and a short name for exactly this set."""
-    text = LOCK_FILE.read_text()
+    text = lock_file.read_text()
     jars = tuple(
         Jar(sha256, int(size), coordinate)
         for sha256, size, coordinate in (line.split() for line in text.splitlines() if not line.startswith("#"))
@@ -71,9 +71,9 @@ def exclusively(path: Path) -> Iterator[None]:
         yield
 
 
-def ensure(cache: Path, repository: str, progress: Progress) -> list[Path]:
+def ensure(cache: Path, repository: str, progress: Progress, lock_file: Path = LOCK_FILE) -> list[Path]:
     """The pinned jars in the cache, fetching what is missing or is not what was pinned."""
-    jars, name = pinned()
+    jars, name = pinned(lock_file)
     folder = cache / f"kafka-{name}"
     if not _damaged(folder, jars):
         return [folder / jar.file_name for jar in jars]
@@ -83,7 +83,7 @@ def ensure(cache: Path, repository: str, progress: Progress) -> list[Path]:
             if damaged:
                 _fetch_into(folder, jars, damaged, repository, progress)
     except OSError as error:
-        raise _sentence(error, cache) from error
+        raise _sentence(error, cache, sum(jar.size_bytes for jar in jars)) from error
     return [folder / jar.file_name for jar in jars]
 
 
@@ -156,12 +156,12 @@ def _download(into: Path, jars: Sequence[Jar], repository: str, progress: Progre
         raise BrokerUnavailable(f"{repository} does not serve Kafka's jars: {error}") from error
 
 
-def _sentence(error: OSError, cache: Path) -> BrokerUnavailable:
+def _sentence(error: OSError, cache: Path, needed_bytes: int) -> BrokerUnavailable:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free_mb = shutil.disk_usage(cache).free / 1e6
         return BrokerUnavailable(
-            f"The disk is full: Kafka's jars need 50 MB below {cache} and {free_mb:.0f} MB are free; "
-            "free some, or point XDG_CACHE_HOME elsewhere."
+            f"The disk is full: Kafka's jars need {needed_bytes / 1e6:.0f} MB below {cache} and {free_mb:.0f} MB are "
+            "free; free some, or point XDG_CACHE_HOME elsewhere."
         )
     return BrokerUnavailable(
         f"Kafka's jars cannot be kept below {cache} ({error.strerror}); point XDG_CACHE_HOME elsewhere."
