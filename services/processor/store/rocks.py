@@ -47,6 +47,7 @@ APART_BYTES: Final = 256
 MEMTABLE_BUCKETS: Final = 100_000
 UNSORTED_FILES: Final = 8  # how many of them before they are sorted into the others
 OPEN_FILES_MOST: Final = 512
+_MOVE_OLD_VALUES: Final = "enable_blob_garbage_collection"
 _TOPIC_IDS: Final = b"t"
 _REACH: Final = struct.Struct(">QQQ")
 
@@ -92,7 +93,9 @@ class RocksStore:
     def apply(self, changes: Mapping[int, Change], *, rebuilding: bool = False) -> None:
         if not rebuilding:
             self.rebuilt()
-        self._rebuilding = rebuilding
+        elif not self._rebuilding:
+            self._rebuilding = True
+            self._database.set_options({_MOVE_OLD_VALUES: "false"})  # a rebuild leaves nothing that would be garbage
         batch = WriteBatch(raw_mode=True)
         for partition, change in changes.items():
             prefix = _prefix(partition)
@@ -112,6 +115,7 @@ class RocksStore:
     def rebuilt(self) -> None:
         if self._rebuilding:
             self._database.flush()
+            self._database.set_options({_MOVE_OLD_VALUES: "true"})
             self._rebuilding = False
 
     def close(self) -> None:
