@@ -35,6 +35,8 @@ from services.kafka.port import TopicPartition
 from simulator.broker.embedded import EmbeddedBroker
 from tests.support.services import ServiceProcess, service
 
+LARGE: Final = "large"  # namespaces
+EMPTY: Final = "empty"
 PARTITIONS: Final = 4
 WINDOW_MS: Final = 86_400_000
 RESTART_AHEAD: Final = 2_000
@@ -84,9 +86,9 @@ class Bench:
         await writer.close()
 
     async def rebuild(self) -> Found:
-        shutil.rmtree(self.folder / "large", ignore_errors=True)
+        shutil.rmtree(self.folder / LARGE, ignore_errors=True)
         began = time.time()
-        with self.processor("large") as process:
+        with self.processor(LARGE) as process:
             ready_s = time.time() - began
             restored = process.logged("partitions_restored")[-1]
             peak = memory_peak(process.pid)
@@ -99,7 +101,7 @@ class Bench:
                 "settled": memory(process.pid),
             }
             process.stop()
-        store = [one.stat().st_size for one in (self.folder / "large" / "keys.rocksdb").iterdir()]
+        store = [one.stat().st_size for one in (self.folder / LARGE / "keys.rocksdb").iterdir()]
         return found | {"store_mib": sum(store) // MIB, "store_files": len(store)}
 
     async def restart(self) -> Found:
@@ -107,33 +109,33 @@ class Bench:
         seconds: dict[str, list[float]] = {"stopped": [], "killed": []}
         for one in range(2 * RESTARTS):
             how = "stopped" if one % 2 else "killed"
-            with self.processor("large") as process:
-                await self.handle("large", process, 2_000)
+            with self.processor(LARGE) as process:
+                await self.handle(LARGE, process, 2_000)
                 process.stop() if how == "stopped" else process.kill()
-            await self.append("large", RESTART_AHEAD, self.keys + one * RESTART_AHEAD)
+            await self.append(LARGE, RESTART_AHEAD, self.keys + one * RESTART_AHEAD)
             began = time.time()
-            with self.processor("large") as process:
+            with self.processor(LARGE) as process:
                 seconds[how].append(round(time.time() - began, 2))
                 process.stop()
         return {f"ready_s_{how}": sorted(some) for how, some in seconds.items()}
 
     async def throughput(self) -> Found:
-        found: dict[str, list[float]] = {"large": [], "empty": []}
-        cpu: dict[str, list[float]] = {"large": [], "empty": []}
+        found: dict[str, list[float]] = {LARGE: [], EMPTY: []}
+        cpu: dict[str, list[float]] = {LARGE: [], EMPTY: []}
         settled: Found = {}
         for _ in range(ROUNDS):
             for namespace, rates in found.items():
-                if namespace == "empty":
+                if namespace == EMPTY:
                     await self.kafka.ensure_topics(namespace, PARTITIONS)
                 with self.processor(namespace) as process:
                     before = cpu_s(process.pid)
                     seconds = await self.handle(namespace, process, self.commands)
                     rates.append(round(self.commands / seconds))
                     cpu[namespace].append(round((cpu_s(process.pid) - before) / self.commands * 1e6, 1))
-                    if namespace == "large":
+                    if namespace == LARGE:
                         settled = memory(process.pid)
                     process.stop()
-        ratio = sorted(found["large"])[ROUNDS // 2] / sorted(found["empty"])[ROUNDS // 2]
+        ratio = sorted(found[LARGE])[ROUNDS // 2] / sorted(found[EMPTY])[ROUNDS // 2]
         return {"commands_per_second": found, "cpu_us_per_command": cpu, "ratio": round(ratio, 2), "memory": settled}
 
     async def handle(self, namespace: str, process: ServiceProcess, count: int) -> float:
@@ -182,7 +184,7 @@ async def measure(bootstrap: str, folder: Path, options: argparse.Namespace) -> 
     found: Found = {"keys": options.keys}
     if set(options.sections) - {"expiry"}:
         began = time.time()
-        await bench.append("large", options.keys)
+        await bench.append(LARGE, options.keys)
         found["fill_s"] = round(time.time() - began)
         say(found)
     for section in options.sections:
