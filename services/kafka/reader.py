@@ -10,11 +10,13 @@ read again in silence. So every `assign` is followed by a `seek` of each partiti
 and the policy is `none`.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as aiokafka_errors
+from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.structs import TopicPartition as AiokafkaPartition
 
 from events.connection import KafkaConnection
@@ -32,6 +34,20 @@ _REFUSED: Final = (
     aiokafka_errors.UnsupportedCodecError,
     aiokafka_errors.RecordTooLargeError,
 )
+
+
+class _Fetched(OrderedDict[Any, Any]):
+    """What aiokafka has fetched and nobody has read. It would copy each record into an object of its own, with its
+    topic and its partition, in a microsecond; but its native record is a Record already."""
+
+    def __setitem__(self, where: Any, fetched: Any) -> None:
+        if isinstance(fetched, FetchResult):
+            fetched._partition_records._consumer_record = _as_it_is
+        super().__setitem__(where, fetched)
+
+
+def _as_it_is(_: Any, record: Record) -> Record:
+    return record
 
 
 class KafkaReader:
@@ -63,6 +79,7 @@ class KafkaReader:
         except aiokafka_errors.KafkaError as error:
             await self._consumer.stop()
             raise Retriable(f"cannot connect to Kafka at {self._consumer._client.hosts}: {error}") from error
+        self._consumer._fetcher._records = _Fetched()
         self.assign({})  # without an assignment aiokafka's fetch waits for ever
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:

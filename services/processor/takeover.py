@@ -16,7 +16,7 @@ import structlog
 from services.kafka.errors import Fatal, Indefinite, OffsetOutOfRange, Retriable
 from services.kafka.port import Log, Reader, TopicPartition
 from services.processor.domain.settling import Standing
-from services.processor.domain.stored import restored, standing_of
+from services.processor.domain.stored import restored_many, standing_of
 from services.processor.position import POSITION_STORED_AS
 from services.processor.store.port import Change, KeyStore, Reach
 from services.processor.surroundings import Surroundings
@@ -57,8 +57,11 @@ class TakeOver:
         self._store = store
         self._terms = terms
         self._surroundings = surroundings
+        self._alone = False
 
-    async def run(self, partitions: Collection[int]) -> dict[int, Start]:
+    async def run(self, partitions: Collection[int], *, alone: bool = False) -> dict[int, Start]:
+        """`alone` when the process holds no other partition: nothing else is written to the store meanwhile."""
+        self._alone = alone
         numbers = sorted(partitions)
         commands = self._terms.topic("commands")
         # 1. Waits for any open transaction that carries these offsets: its owner may yet commit it.
@@ -71,6 +74,7 @@ class TakeOver:
         bounds = await self._bounds(numbers)
         await self._open_store(numbers, bounds)
         await self._restore(numbers, bounds)
+        await self._surroundings.aside(self._store.rebuilt)
         # 3. Only now is the position known.
         return {number: self._start(number, group_offsets[number], bounds) for number in numbers}
 
@@ -133,9 +137,7 @@ class TakeOver:
             changes: dict[int, dict[bytes, bytes | None]] = {}
             for where, records in fetched.items():
                 topic = where.topic.removeprefix(f"{self._terms.namespace}.")
-                writes = changes.setdefault(where.partition, {})
-                for record in records:
-                    writes.update(restored(topic, record))
+                changes.setdefault(where.partition, {}).update(restored_many(topic, records))
                 count += len(records)
             moved = {where for where in behind if reader.position(where) != before[where]}
             self._keep(reader, moved, changes)
@@ -164,7 +166,8 @@ class TakeOver:
             else:
                 reaches[where.partition] = reach._replace(charges=at)
         if reaches:
-            self._store.apply({one: Change(changes.get(one, {}), reach) for one, reach in reaches.items()})
+            changed = {one: Change(changes.get(one, {}), reach) for one, reach in reaches.items()}
+            self._store.apply(changed, rebuilding=self._alone)
 
     def _start(self, partition: int, group_offset: int | None, bounds: _Bounds) -> Start:
         commands = self._terms.where("commands", partition)

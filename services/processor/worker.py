@@ -203,7 +203,7 @@ class Worker:
                 self._observer.stopped(partition)
         if comes:
             take_over = self._parts.take_over(self._kafka, self._store, self._terms, self._surroundings)
-            self._taking = self._surroundings.spawn(take_over.run(comes), "take-over")
+            self._taking = self._surroundings.spawn(take_over.run(comes, alone=not stays), "take-over")
         else:
             self._observer.taken_over({})
 

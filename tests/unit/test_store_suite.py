@@ -79,6 +79,22 @@ def test_a_restart_finds_everything(tmp_path: Path) -> None:
     again.close()
 
 
+@pytest.mark.parametrize("rebuilding", [False, True])
+def test_a_rebuild_is_found_at_once_and_after_a_restart(tmp_path: Path, rebuilding: bool) -> None:
+    """What was applied in rebuilding is there as anything else is, before and after it is said to be rebuilt."""
+    first = RocksStore(tmp_path / "store")
+    first.open(IDS)
+    first.apply({3: Change({b"a": b"1" * 600, b"b": b"2"}, Reach(1, 1, 1))}, rebuilding=rebuilding)
+    assert first.get(3, [b"a", b"b"]) == {b"a": b"1" * 600, b"b": b"2"}
+    first.rebuilt()
+    first.apply({3: Change({b"a": b"3"}, Reach(2, 1, 1))})
+    first.close()
+    again = RocksStore(tmp_path / "store")
+    assert again.reach(3) == Reach(2, 1, 1)
+    assert again.get(3, [b"a", b"b"]) == {b"a": b"3", b"b": b"2"}
+    again.close()
+
+
 _WRITES_FOR_EVER = """
 import sys
 from pathlib import Path
@@ -87,27 +103,48 @@ from services.processor.store.rocks import RocksStore
 store = RocksStore(Path(sys.argv[1]))
 store.open({"t.keys": "1", "t.charges": "2"})
 for n in range(1, 10**9):
-    store.apply({0: Change({b"a%d" % n: b"x" * 300, b"b%d" % n: b"y" * 300, b"last": b"%d" % n}, Reach(n, n, n))})
-    if n == 200:
+    writes = {b"a%d" % n: b"x" * SIZE, b"b%d" % n: b"y" * SIZE, b"last": b"%d" % n}
+    store.apply({0: Change(writes, Reach(n, n, n))}, rebuilding=REBUILDING(n))
+    if n == WRITTEN:
         print("written", flush=True)
 """
 
 
-def test_a_kill_leaves_whole_batches(tmp_path: Path) -> None:
-    """SIGKILL in mid-write: the reach says exactly what is there, and nothing acknowledged is missing."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", _WRITES_FOR_EVER, str(tmp_path / "store")], stdout=subprocess.PIPE
-    )
+def killed(folder: Path, written: int, rebuilding: str, size: int) -> None:
+    """A process that writes for ever, killed at any moment after so many; `rebuilding` says which of them are."""
+    program = _WRITES_FOR_EVER.replace("REBUILDING", f"(lambda n: {rebuilding})").replace("WRITTEN", str(written))
+    program = program.replace("SIZE", str(size))
+    process = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.readline() == b"written\n"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@pytest.mark.parametrize(
+    ("written", "rebuilding", "size", "kept"),
+    [
+        pytest.param(200, "False", 300, 200, id="in the write-ahead log"),
+        pytest.param(200, "True", 300, 0, id="a rebuild that never left memory"),
+        # Five times what one write buffer holds, and there are four of them: one at least had to be written.
+        pytest.param(27_000, "True", 3_000, 1, id="a rebuild of which most is on disk"),
+        pytest.param(200, "n < 150", 300, 200, id="logged after a rebuild"),
+        pytest.param(4_000, "n > 2_000", 300, 2_000, id="a rebuild after logged ones"),
+        pytest.param(200, "n % 20 < 10", 300, 190, id="by turns"),
+    ],
+)
+def test_a_kill_leaves_whole_batches(tmp_path: Path, written: int, rebuilding: str, size: int, kept: int) -> None:
+    """SIGKILL in mid-write: the reach says exactly what is there, and nothing acknowledged is missing.
+
+    Of a rebuild the newest may be missing, but never anything before what is there.
+    """
+    killed(tmp_path / "store", written, rebuilding, size)
     store = RocksStore(tmp_path / "store")
     assert not store.open(IDS)
     reached = store.reach(0).keys
-    assert reached >= 200
-    assert store.get(0, [b"last"]) == {b"last": b"%d" % reached}
+    assert reached >= kept
+    assert store.get(0, [b"last"]) == ({b"last": b"%d" % reached} if reached else {})
     names = [name + b"%d" % n for n in range(1, reached + 1) for name in (b"a", b"b")]
     assert len(store.get(0, names)) == 2 * reached
     assert store.get(0, [b"a%d" % (reached + 1)]) == {}

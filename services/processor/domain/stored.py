@@ -10,6 +10,8 @@ In:      records of `keys` and `charges`, in log order.
 Out:     writes of the store; None deletes.
 """
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -17,6 +19,13 @@ import orjson
 from events.identifiers import POSITION_KEY, command_key, key_name
 from services.kafka.port import Outgoing, Record
 from services.processor.domain.rules import Standing
+
+# An event as services.processor.domain.writing makes it, up to its data. Any other form is read as JSON.
+_EVENT = re.compile(
+    rb'{"event_id":"(evt_[0-9a-f]{32})","type":"[a-z._]+","charge_id":"[a-z_0-9]+","merchant_id":"([a-z0-9_]+)",'
+    rb'"amount":\d+,"currency":"[a-z]+","sequence":\d+,"occurred_at":\d+,"command_id":"[^"\\]+",'
+    rb'"idempotency_key":"([^"\\]+)","data":'
+)
 
 
 def of_key(record_key: bytes) -> bytes:
@@ -33,20 +42,40 @@ def of_event(event_id: str) -> bytes:
 
 def restored(topic: str, record: Record) -> list[tuple[bytes, bytes | None]]:
     """The writes that one record of `keys` or `charges` stands for."""
-    if record.key is None:
-        return []
+    return list(restored_many(topic, (record,)).items())
+
+
+def restored_many(topic: str, records: Iterable[Record]) -> dict[bytes, bytes | None]:
+    """The writes that these records of `keys` or `charges` stand for, in log order: of one key the newest counts."""
     if topic == "keys":
-        return [(of_key(record.key), record.value)]
-    if record.value is None:
-        return []
-    event: dict[str, Any] = orjson.loads(record.value)
+        return {b"k" + record.key: record.value for record in records if record.key is not None}
+    writes: dict[bytes, bytes | None] = {}
+    match = _EVENT.match
+    for record in records:
+        key, value = record.key, record.value
+        if key is None or value is None:
+            continue
+        writes[b"c" + key] = value
+        found = match(value)
+        if found is not None:
+            event, merchant, idempotency_key = found.groups()
+            writes[b"e" + event] = b"%b/%b" % (merchant, idempotency_key)
+        else:
+            event_id, executed_under = _executed(value)
+            writes[of_event(event_id)] = executed_under
+    return writes
+
+
+def _executed(value: bytes) -> tuple[str, bytes]:
+    """An event's id, and the record key in `keys` of the command that it comes of."""
+    event: dict[str, Any] = orjson.loads(value)
     merchant_id, idempotency_key = event["merchant_id"], event["idempotency_key"]
     executed_under = (
         key_name(merchant_id, idempotency_key)
         if idempotency_key is not None
         else command_key(merchant_id, event["command_id"])
     )
-    return [(b"c" + record.key, record.value), (of_event(event["event_id"]), executed_under.encode())]
+    return event["event_id"], executed_under.encode()
 
 
 def standing_of(value: bytes) -> tuple[Standing, int]:

@@ -28,7 +28,7 @@ class MemoryStore:
         values = self._values.get(partition, {})
         return {key: values[key] for key in keys if key in values}
 
-    def apply(self, changes: Mapping[int, Change]) -> None:
+    def apply(self, changes: Mapping[int, Change], *, rebuilding: bool = False) -> None:
         for partition, change in changes.items():
             values = self._values.setdefault(partition, {})
             for key, value in change.writes.items():
@@ -41,6 +41,9 @@ class MemoryStore:
     def wipe(self, partition: int) -> None:
         self._values.pop(partition, None)
         self._reach.pop(partition, None)
+
+    def rebuilt(self) -> None:
+        """Nothing outlives the process anyway."""
 
     def close(self) -> None:
         """Nothing is held."""

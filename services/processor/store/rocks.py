@@ -1,13 +1,18 @@
 """The key store on RocksDB: survives a kill, because every apply is one batch in its write-ahead log.
 
 In, out: as services.processor.store.port.
+Units:   bytes.
 Errors:  StoreBusy when another process has the folder open.
 Source:  DESIGN, "The key store": bloom filters, since most lookups are of keys never seen; multi-get; one
          batch with the positions. Nothing is fsynced: a machine that loses power comes back with an older
-         consistent copy, and reads the rest from the log.
+         consistent copy, and reads the rest from the log. Sizes: docs/measurements.md, "large".
 
 Layout: `d` + partition + key to value; `r` + partition to the reach; `t` to the topic ids. Partitions are four
 bytes, big endian, so that a range is one partition.
+
+A rebuild writes without the write-ahead log. RocksDB flushes its memtables in the order they were written, so a
+kill leaves all batches up to one of them, and the reach in that one says how far. A batch in the log must not
+outlive unlogged ones before it, so the first logged batch after a rebuild flushes them.
 """
 
 import struct
@@ -16,13 +21,33 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-from rocksdict import BlockBasedOptions, Cache, Options, Rdict, WriteBatch
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompactionStyle,
+    DBCompressionType,
+    MemtableFactory,
+    Options,
+    Rdict,
+    SliceTransform,
+    WriteBatch,
+    WriteOptions,
+)
 
 from services.processor.store.port import NOTHING, Change, Reach
 
 CACHE_BYTES: Final = 64 * 1024 * 1024
 WRITE_BUFFER_BYTES: Final = 32 * 1024 * 1024
+WRITE_BUFFERS_MOST: Final = 4
 BLOOM_BITS_PER_KEY: Final = 10  # one miss in a hundred reads a block for nothing
+BLOCK_BYTES: Final = 8 * 1024
+# Longer values lie apart from their keys: sorting the keys anew, for ever, does not move them.
+APART_BYTES: Final = 256
+# A hash table, since nothing is ever read in order: a third of a skip list's time. A buffer holds as many entries.
+MEMTABLE_BUCKETS: Final = 100_000
+UNSORTED_FILES: Final = 8  # how many of them before they are sorted into the others
+OPEN_FILES_MOST: Final = 512
+_MOVE_OLD_VALUES: Final = "enable_blob_garbage_collection"
 _TOPIC_IDS: Final = b"t"
 _REACH: Final = struct.Struct(">QQQ")
 
@@ -33,6 +58,9 @@ class StoreBusy(Exception):  # it says what is the matter with the store
 
 class RocksStore:
     def __init__(self, folder: Path) -> None:
+        self._unlogged = WriteOptions()
+        self._unlogged.disable_wal = True  # type: ignore[method-assign, assignment]  # a property
+        self._rebuilding = False
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._database = Rdict(str(folder), options=_options())
@@ -45,6 +73,7 @@ class RocksStore:
         if known == wanted:
             return False
         if known is not None:
+            self.rebuilt()
             self._forget(b"d", b"e")
             self._forget(b"r", b"s")
         self._database.put(_TOPIC_IDS, wanted)
@@ -61,7 +90,12 @@ class RocksStore:
         values: list[bytes | None] = self._database.get([prefix + key for key in keys])  # type: ignore[assignment]
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
-    def apply(self, changes: Mapping[int, Change]) -> None:
+    def apply(self, changes: Mapping[int, Change], *, rebuilding: bool = False) -> None:
+        if not rebuilding:
+            self.rebuilt()
+        elif not self._rebuilding:
+            self._rebuilding = True
+            self._database.set_options({_MOVE_OLD_VALUES: "false"})  # a rebuild leaves nothing that would be garbage
         batch = WriteBatch(raw_mode=True)
         for partition, change in changes.items():
             prefix = _prefix(partition)
@@ -71,11 +105,18 @@ class RocksStore:
                 else:
                     batch.put(prefix + key, value)
             batch.put(_reach_key(partition), _REACH.pack(*change.reach))
-        self._database.write(batch)
+        self._database.write(batch, self._unlogged if rebuilding else None)
 
     def wipe(self, partition: int) -> None:
+        self.rebuilt()
         self._forget(_prefix(partition), _prefix(partition + 1))
         self._database.delete(_reach_key(partition))
+
+    def rebuilt(self) -> None:
+        if self._rebuilding:
+            self._database.flush()
+            self._database.set_options({_MOVE_OLD_VALUES: "true"})
+            self._rebuilding = False
 
     def close(self) -> None:
         self._database.close()
@@ -93,12 +134,37 @@ def _reach_key(partition: int) -> bytes:
 
 
 def _options() -> Options:
-    blocks = BlockBasedOptions()
-    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, block_based=False)
-    blocks.set_block_cache(Cache(CACHE_BYTES))
     options = Options(raw_mode=True)
     options.create_if_missing(True)
-    options.set_block_based_table_factory(blocks)
+    options.set_block_based_table_factory(_blocks())
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_memtable_factory(MemtableFactory.hash_link_list(MEMTABLE_BUCKETS))  # type: ignore[call-arg]
+    options.set_prefix_extractor(SliceTransform.create_noop())  # a whole key is what is hashed
+    options.set_allow_concurrent_memtable_write(False)
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+    options.set_max_write_buffer_number(WRITE_BUFFERS_MOST)
+    options.set_enable_blob_files(True)
+    options.set_min_blob_size(APART_BYTES)
+    options.set_blob_compression_type(DBCompressionType.lz4())
+    options.set_enable_blob_gc(True)
+    # Names come in no order, so that every level would be written anew for each tenth of it that comes from above.
+    options.set_compaction_style(DBCompactionStyle.universal())
+    options.set_level_zero_file_num_compaction_trigger(UNSORTED_FILES)
+    # A write that RocksDB makes wait would stop the whole process, heartbeats and all: rocksdict keeps the GIL.
+    options.set_level_zero_slowdown_writes_trigger(20 * UNSORTED_FILES)
+    options.set_level_zero_stop_writes_trigger(40 * UNSORTED_FILES)
+    options.set_max_background_jobs(2)
+    options.set_max_open_files(OPEN_FILES_MOST)
+    options.set_skip_stats_update_on_db_open(True)
     options.set_keep_log_file_num(2)
     return options
+
+
+def _blocks() -> BlockBasedOptions:
+    """Filters and indexes are in memory, 5 bytes a command: in the cache each look at one would cost twice as much."""
+    blocks = BlockBasedOptions()
+    blocks.set_format_version(5)
+    blocks.set_block_size(BLOCK_BYTES)
+    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, block_based=False)
+    blocks.set_block_cache(Cache(CACHE_BYTES))
+    return blocks

@@ -1,0 +1,78 @@
+"""What the key store is made of again from the log: the quick way of reading an event says what its JSON says."""
+
+from typing import NamedTuple
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events.charge_events import CHARGE_EVENTS
+from events.identifiers import command_key, event_id, key_name
+from services.kafka.port import Headers
+from services.processor.domain.stored import of_charge, of_event, of_key, restored_many
+
+COMMAND = "01890000-0000-7000-8000-000000000001"
+CHARGE = "ch_" + "0" * 32
+NAMES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=40)
+
+
+class Read(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+    offset: int = 0
+    timestamp: int = 0
+    headers: Headers = ()
+
+
+def event(merchant: str, key: str | None, kind: str = "charge.succeeded", **more: object) -> bytes:
+    return orjson.dumps(
+        {
+            "event_id": event_id(merchant, COMMAND),
+            "type": kind,
+            "charge_id": CHARGE,
+            "merchant_id": merchant,
+            "amount": 500,
+            "currency": "eur",
+            "sequence": 1,
+            "occurred_at": 1_700_000_000_000,
+            "command_id": COMMAND,
+            "idempotency_key": key,
+            "data": {"charge": {"id": CHARGE, "metadata": {"merchant_id": "another", "idempotency_key": "other"}}},
+        }
+        | more
+    )
+
+
+@given(
+    merchant=st.from_regex(r"[a-z0-9_]{1,64}", fullmatch=True),
+    key=st.one_of(st.none(), NAMES, st.sampled_from(['"', "\\", '","data":{', "a\\", "/"])),
+    kind=st.sampled_from([one.name for one in CHARGE_EVENTS]),
+)
+def test_an_event_says_which_key_it_was_executed_under(merchant: str, key: str | None, kind: str) -> None:
+    """Whatever characters the key has, and without one it is the command's."""
+    value = event(merchant, key, kind)
+    under = command_key(merchant, COMMAND) if key is None else key_name(merchant, key)
+    assert restored_many("charges", [Read(CHARGE.encode(), value)]) == {
+        of_charge(CHARGE): value,
+        of_event(event_id(merchant, COMMAND)): under.encode(),
+    }
+
+
+@given(st.permutations(list(orjson.loads(event("shop", "k")))), st.booleans())
+def test_the_form_of_an_event_does_not_matter(names: list[str], spaced: bool) -> None:
+    """Members in another order, or with white space between them, say the same."""
+    found = orjson.loads(event("shop", "k"))
+    value = orjson.dumps({name: found[name] for name in names}, option=orjson.OPT_INDENT_2 if spaced else None)
+    writes = restored_many("charges", [Read(CHARGE.encode(), value)])
+    assert writes == {of_charge(CHARGE): value, of_event(found["event_id"]): b"shop/k"}
+
+
+def test_the_newest_of_one_key_counts() -> None:
+    """A later record of the same key takes the place of an earlier one; a tombstone forgets it."""
+    records = [Read(b"a", b"1"), Read(b"b", b"2"), Read(b"a", b"3"), Read(b"b", None), Read(None, b"4")]
+    assert restored_many("keys", records) == {of_key(b"a"): b"3", of_key(b"b"): None}
+
+
+def test_charges_are_never_forgotten() -> None:
+    """A record of `charges` without a key or a value stands for nothing."""
+    assert restored_many("charges", [Read(None, event("shop", "k")), Read(CHARGE.encode(), None)]) == {}
