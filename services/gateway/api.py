@@ -65,7 +65,7 @@ class Api:
             _log.exception("request_failed", call=call)
             answer = Problem("internal_error", "Something went wrong here; try again.").answer()
         await send_answer(send, answer)
-        self._metrics.requests.labels(call, str(answer.status)).inc()
+        self._metrics.answered(call, answer.status)
         _log.debug(
             "request_answered",
             call=call,
@@ -91,6 +91,7 @@ class Api:
         if route.operation is None:
             parameters = checks.query(scope["query_string"], route.query)
             return await self._read(route.name, merchant_id, match.parameter, parameters)
+        self._posting().admit()  # before any work: an answer that nobody waits for any more is the dearest one
         body = await checks.body(headers, receive, BODY_TIMEOUT_S)
         checks.content_type(headers, body)
         checks.query(scope["query_string"], route.query)

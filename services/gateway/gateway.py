@@ -19,6 +19,7 @@ import structlog
 from events.connection import KafkaConnection
 from events.partitioner import partition_of
 from events.topics import topic_name
+from services.gateway.admission import Admission
 from services.gateway.answers import RETRY_AFTER, Problem
 from services.gateway.metrics import Metrics
 from services.gateway.posting import Posting
@@ -35,7 +36,7 @@ from services.readmodel.queries import ReadModel
 
 _log = structlog.get_logger()
 
-WAITING_MAX: Final = 4096  # requests; at 500 a second eight seconds' worth, each with a body of up to 32 KiB
+WAITING_MAX: Final = 4096  # requests, each with a body of up to 32 KiB: 128 MiB
 DELIVERY_MAX_MS: Final = 10_000  # a broker that was killed is back before; then 503, and the client tries again
 _FETCH_WAIT_MS: Final = 1_000  # only how often a quiet loop looks up: replies wake it at once
 _PAUSE_S: Final = 0.1  # between tries to read replies while Kafka cannot be reached
@@ -92,13 +93,15 @@ class Gateway:
             partitions=ours.partitions,
             clock_ms=now_ms,
         )
+        admission = Admission(WAITING_MAX)
+        self._metrics.waiting_limit.set_function(lambda: admission.limit)
         self._posting = Posting(
             Commands(self._publisher, ours.namespace, ours.partitions),
             self.desk,
             self._metrics,
             answer_timeout_ms=ours.answer_timeout,
             in_flight=ours.in_flight,
-            waiting_max=WAITING_MAX,
+            admission=admission,
             clock_ms=now_ms,
         )
 
