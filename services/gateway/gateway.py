@@ -21,6 +21,7 @@ from events.partitioner import partition_of
 from events.topics import topic_name
 from services.gateway.admission import Admission
 from services.gateway.answers import RETRY_AFTER, Problem
+from services.gateway.loop_lag import LoopLag
 from services.gateway.metrics import Metrics
 from services.gateway.posting import Posting
 from services.gateway.reading import Reading
@@ -52,6 +53,7 @@ class Gateway:
         self._settings = settings
         self._metrics = metrics
         self.desk = ReplyDesk(uuid.uuid4().hex)
+        self.lag = LoopLag()
         self._kafka: KafkaLog | None = None
         self._publisher: Publisher | None = None
         self._replies: Tail | None = None
@@ -66,6 +68,10 @@ class Gateway:
         if self._posting is None:
             return "This gateway has not reached the log yet; nothing was sent."
         return None
+
+    def is_overloaded(self) -> bool:
+        """Whether one more request would wait too long, for us or for the log."""
+        return self.lag.is_standing or (self._posting is not None and self._posting.is_full)
 
     def posting(self) -> Posting:
         if self._posting is None or self._stopping:

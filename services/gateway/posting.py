@@ -73,9 +73,14 @@ class Posting:
         self._clock_ms = clock_ms
         self._in_flight: set[tuple[str, str, str]] = set()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether one more request would have to wait too long."""
+        return not self._admission.allows(len(self._desk))
+
     def admit(self) -> None:
-        """Raises Problem where one more request would have to wait too long; asked before its body is looked at."""
-        if not self._admission.allows(len(self._desk)):
+        """Raises Problem when it is full; asked before the body is looked at."""
+        if self.is_full:
             raise Problem("unavailable", "Too many requests are waiting; nothing was sent.", RETRY_AFTER)
 
     async def answer(self, request: Request) -> Answer:
