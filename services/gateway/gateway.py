@@ -38,6 +38,7 @@ from services.readmodel.queries import ReadModel
 _log = structlog.get_logger()
 
 WAITING_MAX: Final = 4096  # requests, each with a body of up to 32 KiB: 128 MiB
+WAITING_FEW: Final = 128  # with fewer, a loop that lags is on a machine busy with others: refusing would help nobody
 DELIVERY_MAX_MS: Final = 10_000  # a broker that was killed is back before; then 503, and the client tries again
 _FETCH_WAIT_MS: Final = 1_000  # only how often a quiet loop looks up: replies wake it at once
 _PAUSE_S: Final = 0.1  # between tries to read replies while Kafka cannot be reached
@@ -71,7 +72,9 @@ class Gateway:
 
     def is_overloaded(self) -> bool:
         """Whether one more request would wait too long, for us or for the log."""
-        return self.lag.is_standing or (self._posting is not None and self._posting.is_full)
+        if self.lag.is_standing and len(self.desk) >= WAITING_FEW:
+            return True
+        return self._posting is not None and self._posting.is_full
 
     def posting(self) -> Posting:
         if self._posting is None or self._stopping:
