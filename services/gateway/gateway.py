@@ -12,7 +12,7 @@ Source:  DESIGN, "Gateway": ready once its reply positions are resolved, so that
 import asyncio
 import time
 import uuid
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -24,7 +24,6 @@ from services.gateway.answers import RETRY_AFTER, Problem
 from services.gateway.loop_lag import LoopLag
 from services.gateway.metrics import Metrics
 from services.gateway.posting import Posting
-from services.gateway.reading import Reading
 from services.gateway.replies import ReplyDesk
 from services.gateway.settings import Settings
 from services.kafka.admin import ensure_topics
@@ -33,7 +32,9 @@ from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Outgoing
 from services.kafka.publisher import Publisher
 from services.kafka.tail import Tail
-from services.readmodel.queries import ReadModel
+
+if TYPE_CHECKING:
+    from services.gateway.reading import Reading
 
 _log = structlog.get_logger()
 
@@ -59,7 +60,7 @@ class Gateway:
         self._publisher: Publisher | None = None
         self._replies: Tail | None = None
         self._posting: Posting | None = None
-        self._reading: Reading | None = None
+        self._reading: asyncio.Task[Reading] | None = None
         self._stopping = False
 
     def unready(self) -> str | None:
@@ -81,10 +82,11 @@ class Gateway:
             raise Problem("unavailable", self.unready(), RETRY_AFTER)
         return self._posting
 
-    def reading(self) -> Reading:
+    async def reading(self) -> "Reading":
+        """The reads; in its first half second a gateway that is ready lets them wait for SQLAlchemy's import."""
         if self._reading is None:
             raise Problem("unavailable", self.unready(), RETRY_AFTER)
-        return self._reading
+        return await asyncio.shield(self._reading)
 
     async def connect(self, to: KafkaConnection) -> None:
         """Reach the log, check its topics, resolve the reply positions; afterwards requests are served."""
@@ -95,13 +97,6 @@ class Gateway:
         self._replies = await self.follow_replies(kafka)
         self._publisher = Publisher(to, f"{client_id}-commands", delivery_ms)
         await self._publisher.start()
-        self._reading = Reading(
-            ReadModel(ours.database_url),
-            kafka,
-            namespace=ours.namespace,
-            partitions=ours.partitions,
-            clock_ms=now_ms,
-        )
         admission = Admission(WAITING_MAX)
         self._metrics.waiting_limit.set_function(lambda: admission.limit)
         self._posting = Posting(
@@ -113,6 +108,10 @@ class Gateway:
             admission=admission,
             clock_ms=now_ms,
         )
+        self._reading = asyncio.create_task(self._open_reading(kafka), name="reading")
+
+    async def _open_reading(self, kafka: KafkaLog) -> "Reading":
+        return await asyncio.to_thread(_make_reading, self._settings, kafka)
 
     async def follow_replies(self, kafka: KafkaLog) -> Tail:
         """Committed ones only: an answer out of an open transaction may never have been given."""
@@ -141,9 +140,18 @@ class Gateway:
         if self._replies is not None:
             await self._replies.close()
         if self._reading is not None:
-            self._reading.close()
+            (await self._reading).close()
         if self._kafka is not None:
             await self._kafka.close()
+
+
+def _make_reading(ours: Settings, kafka: KafkaLog) -> "Reading":
+    from services.gateway.reading import Reading  # noqa: PLC0415  half a second: payments need not wait for it
+    from services.readmodel.queries import ReadModel  # noqa: PLC0415
+
+    return Reading(
+        ReadModel(ours.database_url), kafka, namespace=ours.namespace, partitions=ours.partitions, clock_ms=now_ms
+    )
 
 
 class Commands:
