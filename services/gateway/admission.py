@@ -7,6 +7,7 @@ Errors:  none. The clock is handed in.
 Source:  Little's law: who joins a line of L that moves at a rate of R waits L/R. R is the best second of the last ten,
          as BBR estimates a bottleneck (Cardwell et al., "BBR: Congestion-Based Congestion Control", ACM Queue 14(5),
          2016): a quiet second, or one in which the log stood still, says nothing about what the system can do.
+         Where it has become slower than that, the first in line shows it: he has waited for longer than a second.
 
 Whoever would wait longer is refused before anything is sent, and told to come back (503, `Retry-After: 1`). A line that
 only grows answers everybody too late, and spends its work on those who have gone away.
@@ -19,6 +20,7 @@ WAIT_S: Final = 1.0  # what Retry-After says too: rather come back than stand in
 MEMORY_S: Final = 10  # whole seconds; a processor that dies is replaced within them, and the line stays as long
 # The processor answers hundreds in one transaction: a line shorter than this would keep it from showing what it can do.
 WAITING_LEAST: Final = 512
+WAITING_FEW: Final = 128  # no line yet, however slow: it is the machine's, or a processor that is being replaced
 
 
 class Admission:
@@ -37,6 +39,6 @@ class Admission:
         best = max(count for _, count in self._seconds)
         self.limit = min(self._waiting_max, max(WAITING_LEAST, int(best * WAIT_S)))
 
-    def allows(self, waiting: int) -> bool:
-        """Whether one more may join `waiting` others."""
-        return waiting < self.limit
+    def allows(self, waiting: int, oldest_s: float) -> bool:
+        """Whether one more may join so many others, of whom the first has waited for so long."""
+        return waiting < min(WAITING_FEW, self.limit) or (waiting < self.limit and oldest_s <= WAIT_S)

@@ -19,7 +19,7 @@ import structlog
 from events.connection import KafkaConnection
 from events.partitioner import partition_of
 from events.topics import topic_name
-from services.gateway.admission import Admission
+from services.gateway.admission import WAITING_FEW, Admission
 from services.gateway.answers import RETRY_AFTER, Problem
 from services.gateway.loop_lag import LoopLag
 from services.gateway.metrics import Metrics
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 WAITING_MAX: Final = 4096  # requests, each with a body of up to 32 KiB: 128 MiB
-WAITING_FEW: Final = 128  # with fewer, a loop that lags is on a machine busy with others: refusing would help nobody
 DELIVERY_MAX_MS: Final = 10_000  # a broker that was killed is back before; then 503, and the client tries again
 _FETCH_WAIT_MS: Final = 1_000  # only how often a quiet loop looks up: replies wake it at once
 _PAUSE_S: Final = 0.1  # between tries to read replies while Kafka cannot be reached
@@ -73,7 +72,7 @@ class Gateway:
 
     def is_overloaded(self) -> bool:
         """Whether one more request would wait too long, for us or for the log."""
-        if self.lag.is_standing and len(self.desk) >= WAITING_FEW:
+        if self.lag.is_standing and len(self.desk) >= WAITING_FEW:  # with fewer, the machine is busy with others
             return True
         return self._posting is not None and self._posting.is_full
 

@@ -76,7 +76,7 @@ class Posting:
     @property
     def is_full(self) -> bool:
         """Whether one more request would have to wait too long."""
-        return not self._admission.allows(len(self._desk))
+        return not self._admission.allows(len(self._desk), self._desk.oldest_s)
 
     def admit(self) -> None:
         """Raises Problem when it is full; asked before the body is looked at."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.admission import MEMORY_S, WAIT_S, WAITING_LEAST, Admission
+from services.gateway.admission import MEMORY_S, WAIT_S, WAITING_FEW, WAITING_LEAST, Admission
 
 
 def answered(admission: Admission, second: int, count: int) -> None:
@@ -14,8 +14,18 @@ def answered(admission: Admission, second: int, count: int) -> None:
 def test_nothing_is_known_at_first() -> None:
     """A gateway that has answered nobody lets the fewest wait that a processor's batches need."""
     admission = Admission(4096)
-    assert admission.allows(WAITING_LEAST - 1)
-    assert not admission.allows(WAITING_LEAST)
+    assert admission.allows(WAITING_LEAST - 1, 0.0)
+    assert not admission.allows(WAITING_LEAST, 0.0)
+
+
+def test_who_became_slower_is_found_out_by_the_first_in_line() -> None:
+    """The best second is ten seconds old at most; nobody waits for them. A handful is no line, however slow."""
+    admission = Admission(4096)
+    answered(admission, 100, 2_000)
+    assert admission.allows(1_000, WAIT_S)
+    assert not admission.allows(WAITING_FEW, WAIT_S + 0.1)
+    assert admission.allows(WAITING_FEW - 1, 15.0)
+    assert not Admission(3).allows(3, 0.0)
 
 
 def test_as_many_wait_as_are_answered_in_time() -> None:
