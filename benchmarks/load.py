@@ -2,7 +2,8 @@
 
 In:      --seconds, --rates (ascending), --stack for a whole payment system instead of the cheapest honest server,
          --outage for that many seconds in the middle in which the server stands still, or the stack's broker is dead.
-Out:     one line a rate: requests a second, the load process's CPU a request, latencies, and whether it kept up.
+Out:     one line a rate: requests a second, the load process's CPU a request, latencies, and whether it kept up; with
+         a whole stack also what each of its processes needed for a request.
 Units:   per second; microseconds of CPU; milliseconds.
 
 `python -m benchmarks.load` plans the checkout's customers and lets them in against a server, in a process of its own,
@@ -24,6 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import httptools
+import psutil
 import uvloop
 
 from simulator.history import HistoryWriter
@@ -41,7 +43,8 @@ ANSWER = b'{"amount":2000,"currency":"eur","id":"ch_%032d","object":"charge","st
 
 
 Outage = Callable[[float], Awaitable[None]]  # for so many seconds
-Place = tuple[list[str], dict[str, str], Outage]
+Spent = Callable[[], dict[str, float]]  # seconds of CPU so far, by role
+Place = tuple[list[str], dict[str, str], Outage, Spent]
 
 
 class _Server(asyncio.Protocol):
@@ -89,7 +92,8 @@ async def cheapest_server() -> AsyncIterator[Place]:
 
     try:
         port = await asyncio.to_thread(ours.recv)
-        yield [f"http://127.0.0.1:{port}"], {name: f"key_{name}" for name in merchant_names(MERCHANTS)}, stand_still
+        api_keys = {name: f"key_{name}" for name in merchant_names(MERCHANTS)}
+        yield [f"http://127.0.0.1:{port}"], api_keys, stand_still, dict
     finally:
         server.kill()
         server.join()
@@ -103,12 +107,15 @@ async def whole_stack() -> AsyncIterator[Place]:
             async def without_broker(outage_s: float) -> None:
                 await stack.kill("broker", 0, restart_after_s=outage_s)
 
-            yield stack.gateway_urls, stack.api_keys, without_broker
+            def spent() -> dict[str, float]:
+                return {each.role: sum(psutil.Process(each.pid).cpu_times()[:2]) for each in stack.processes()}
+
+            yield stack.gateway_urls, stack.api_keys, without_broker, spent
 
 
 async def measure(place: Place, rate: float, seconds: float, outage_s: float, folder: Path) -> str:
     """`rate` is of purchases; each makes a request and a half."""
-    urls, api_keys, outage = place
+    urls, api_keys, outage, spent = place
     planned = PlannedLoad(stages=(Stage(for_=f"{seconds * 1_000:.0f}ms", rate=rate),))
     purchases = plan_purchases(1, planned, sorted(api_keys), salt=f"{now_ms():x}-")
     doors = [Door.at(f"gateway {index}", url) for index, url in enumerate(urls)]
@@ -118,18 +125,20 @@ async def measure(place: Place, rate: float, seconds: float, outage_s: float, fo
     ):
         load = Load(1, doors, api_keys, history.write, warm_up_s=min(2.0, seconds / 4))
         load.tally.latencies.on_second = latency_log.write
-        began, cpu = time.perf_counter(), time.process_time()
+        began, cpu, before = time.perf_counter(), time.process_time(), spent()
         running = asyncio.create_task(load.run(purchases, grace_s=30.0))
         if outage_s:
             await asyncio.sleep((seconds - outage_s) / 2)
             await outage(outage_s)
         await running
         took, cpu = time.perf_counter() - began, time.process_time() - cpu
+        after = spent()
     told, attempts = load_summary(load.tally), load.tally.attempts
+    by_role = "".join(f", {role} {(after[role] - before[role]) / attempts * 1e6:.0f}" for role in before)
     fresh, service = told["latency_ms_by_outcome"]["fresh"], told["service_ms_by_outcome"]["fresh"]
     return (
         f"{rate:g} purchases/s: {attempts / took:,.0f} requests/s, {cpu / attempts * 1e6:.0f} us of CPU each"
-        f" ({cpu / took:.0%} of a core); fresh from plan p50 {fresh['p50']:.1f} ms, p99 {fresh['p99']:.1f} ms,"
+        f" ({cpu / took:.0%} of a core){by_role}; fresh from plan p50 {fresh['p50']:.1f} ms, p99 {fresh['p99']:.1f} ms,"
         f" from send p50 {service['p50']:.1f} ms, p99 {service['p99']:.1f} ms; late {told['arrivals']['late']:,},"
         f" dropped {told['arrivals']['dropped']:,}, answered {told['answered']:,} of {told['intents']:,};"
         f" {'kept up' if told['generator']['kept_up'] else 'DID NOT KEEP UP'}"

@@ -6,10 +6,10 @@ Source:  uvicorn 0.54: its own handling raises the signal again after the stop, 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
+from uvicorn.server import Server
 
 
-class QuietServer(uvicorn.Server):
+class QuietServer(Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

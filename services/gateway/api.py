@@ -8,8 +8,8 @@ Source:  CONTRACT, "HTTP". Order: route, method, authorization, size, content ty
 """
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -19,8 +19,10 @@ from services.gateway.credentials import Credentials
 from services.gateway.metrics import Metrics
 from services.gateway.operations import Operations
 from services.gateway.posting import Posting, Request
-from services.gateway.reading import Reading
 from services.gateway.trace_context import valid_traceparent
+
+if TYPE_CHECKING:
+    from services.gateway.reading import Reading
 
 _log = structlog.get_logger()
 
@@ -36,7 +38,7 @@ class Api:
         credentials: Credentials,
         operations: Operations,
         posting: Callable[[], Posting],
-        reading: Callable[[], Reading],
+        reading: "Callable[[], Awaitable[Reading]]",
         metrics: Metrics,
         *,
         key_required: Mapping[str, bool],
@@ -65,7 +67,7 @@ class Api:
             _log.exception("request_failed", call=call)
             answer = Problem("internal_error", "Something went wrong here; try again.").answer()
         await send_answer(send, answer)
-        self._metrics.requests.labels(call, str(answer.status)).inc()
+        self._metrics.answered(call, answer.status)
         _log.debug(
             "request_answered",
             call=call,
@@ -91,6 +93,7 @@ class Api:
         if route.operation is None:
             parameters = checks.query(scope["query_string"], route.query)
             return await self._read(route.name, merchant_id, match.parameter, parameters)
+        self._posting().admit()  # before any work: an answer that nobody waits for any more is the dearest one
         body = await checks.body(headers, receive, BODY_TIMEOUT_S)
         checks.content_type(headers, body)
         checks.query(scope["query_string"], route.query)
@@ -101,14 +104,15 @@ class Api:
         return await self._posting().answer(request)
 
     async def _read(self, name: str, merchant_id: str, parameter: str, parameters: Mapping[str, str]) -> Answer:
+        reading = await self._reading()
         match name:
             case "get_charge":
-                return await self._reading().charge(merchant_id, parameter)
+                return await reading.charge(merchant_id, parameter)
             case "list_charges":
                 limit = checks.limit(parameters)
-                return await self._reading().charges(merchant_id, limit, parameters.get("starting_after"))
+                return await reading.charges(merchant_id, limit, parameters.get("starting_after"))
             case "get_balance":
-                return await self._reading().balance(merchant_id)
+                return await reading.balance(merchant_id)
             case "get_idempotency_key":
-                return await self._reading().key(merchant_id, parameter)
+                return await reading.key(merchant_id, parameter)
         raise AssertionError(f"the route {name} has no reader")

@@ -12,17 +12,18 @@ Source:  DESIGN, "Gateway": ready once its reply positions are resolved, so that
 import asyncio
 import time
 import uuid
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from events.connection import KafkaConnection
 from events.partitioner import partition_of
 from events.topics import topic_name
+from services.gateway.admission import WAITING_FEW, Admission
 from services.gateway.answers import RETRY_AFTER, Problem
+from services.gateway.loop_lag import LoopLag
 from services.gateway.metrics import Metrics
 from services.gateway.posting import Posting
-from services.gateway.reading import Reading
 from services.gateway.replies import ReplyDesk
 from services.gateway.settings import Settings
 from services.kafka.admin import ensure_topics
@@ -31,11 +32,13 @@ from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Outgoing
 from services.kafka.publisher import Publisher
 from services.kafka.tail import Tail
-from services.readmodel.queries import ReadModel
+
+if TYPE_CHECKING:
+    from services.gateway.reading import Reading
 
 _log = structlog.get_logger()
 
-WAITING_MAX: Final = 4096  # requests; at 500 a second eight seconds' worth, each with a body of up to 32 KiB
+WAITING_MAX: Final = 4096  # requests, each with a body of up to 32 KiB: 128 MiB
 DELIVERY_MAX_MS: Final = 10_000  # a broker that was killed is back before; then 503, and the client tries again
 _FETCH_WAIT_MS: Final = 1_000  # only how often a quiet loop looks up: replies wake it at once
 _PAUSE_S: Final = 0.1  # between tries to read replies while Kafka cannot be reached
@@ -51,11 +54,12 @@ class Gateway:
         self._settings = settings
         self._metrics = metrics
         self.desk = ReplyDesk(uuid.uuid4().hex)
+        self.lag = LoopLag()
         self._kafka: KafkaLog | None = None
         self._publisher: Publisher | None = None
         self._replies: Tail | None = None
         self._posting: Posting | None = None
-        self._reading: Reading | None = None
+        self._reading: asyncio.Task[Reading] | None = None
         self._stopping = False
 
     def unready(self) -> str | None:
@@ -66,15 +70,22 @@ class Gateway:
             return "This gateway has not reached the log yet; nothing was sent."
         return None
 
+    def is_overloaded(self) -> bool:
+        """Whether one more request would wait too long, for us or for the log."""
+        if self.lag.is_standing and len(self.desk) >= WAITING_FEW:  # with fewer, the machine is busy with others
+            return True
+        return self._posting is not None and self._posting.is_full
+
     def posting(self) -> Posting:
         if self._posting is None or self._stopping:
             raise Problem("unavailable", self.unready(), RETRY_AFTER)
         return self._posting
 
-    def reading(self) -> Reading:
+    async def reading(self) -> "Reading":
+        """The reads; in its first half second a gateway that is ready lets them wait for SQLAlchemy's import."""
         if self._reading is None:
             raise Problem("unavailable", self.unready(), RETRY_AFTER)
-        return self._reading
+        return await asyncio.shield(self._reading)
 
     async def connect(self, to: KafkaConnection) -> None:
         """Reach the log, check its topics, resolve the reply positions; afterwards requests are served."""
@@ -85,22 +96,21 @@ class Gateway:
         self._replies = await self.follow_replies(kafka)
         self._publisher = Publisher(to, f"{client_id}-commands", delivery_ms)
         await self._publisher.start()
-        self._reading = Reading(
-            ReadModel(ours.database_url),
-            kafka,
-            namespace=ours.namespace,
-            partitions=ours.partitions,
-            clock_ms=now_ms,
-        )
+        admission = Admission(WAITING_MAX)
+        self._metrics.waiting_limit.set_function(lambda: admission.limit)
         self._posting = Posting(
             Commands(self._publisher, ours.namespace, ours.partitions),
             self.desk,
             self._metrics,
             answer_timeout_ms=ours.answer_timeout,
             in_flight=ours.in_flight,
-            waiting_max=WAITING_MAX,
+            admission=admission,
             clock_ms=now_ms,
         )
+        self._reading = asyncio.create_task(self._open_reading(kafka), name="reading")
+
+    async def _open_reading(self, kafka: KafkaLog) -> "Reading":
+        return await asyncio.to_thread(_make_reading, self._settings, kafka)
 
     async def follow_replies(self, kafka: KafkaLog) -> Tail:
         """Committed ones only: an answer out of an open transaction may never have been given."""
@@ -129,9 +139,18 @@ class Gateway:
         if self._replies is not None:
             await self._replies.close()
         if self._reading is not None:
-            self._reading.close()
+            (await self._reading).close()
         if self._kafka is not None:
             await self._kafka.close()
+
+
+def _make_reading(ours: Settings, kafka: KafkaLog) -> "Reading":
+    from services.gateway.reading import Reading  # noqa: PLC0415  half a second: payments need not wait for it
+    from services.readmodel.queries import ReadModel  # noqa: PLC0415
+
+    return Reading(
+        ReadModel(ours.database_url), kafka, namespace=ours.namespace, partitions=ours.partitions, clock_ms=now_ms
+    )
 
 
 class Commands:

@@ -24,7 +24,7 @@ from services.gateway.credentials import BadCredentials, Credentials
 from services.gateway.gateway import Gateway
 from services.gateway.metrics import Metrics
 from services.gateway.operations import Operations
-from services.gateway.server import allow_connections, make_server
+from services.gateway.server import allow_connections, doors, make_server
 from services.gateway.settings import Settings
 from services.kafka.errors import KafkaFailure, Unfit
 from services.named_bugs import switched_on
@@ -70,14 +70,15 @@ async def _serve(settings: Settings, to: KafkaConnection, credentials: Credentia
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     address = address_of(listener)
-    server = make_server(api, STOP_WITHIN_S)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    server = make_server(api, STOP_WITHIN_S, gateway.is_overloaded, metrics.answered)
+    serving = asyncio.create_task(server.serve(sockets=doors(listener)))
 
     async def work() -> None:
         await gateway.connect(to)
         _log.info("ready", listen=address, namespace=settings.namespace, pid=os.getpid())
         await gateway.run()
 
+    watching = asyncio.create_task(gateway.lag.watch())
     working = asyncio.create_task(work())
     stopping = asyncio.create_task(stopped.wait())
     await asyncio.wait({working, serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -87,9 +88,9 @@ async def _serve(settings: Settings, to: KafkaConnection, credentials: Credentia
     server.should_exit = True
     asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, gateway.desk.give_up)
     await serving
-    for task in (working, stopping):
+    for task in (working, stopping, watching):
         task.cancel()
-    outcome, _ = await asyncio.gather(working, stopping, return_exceptions=True)
+    outcome, *_ = await asyncio.gather(working, stopping, watching, return_exceptions=True)
     await gateway.close()
     if isinstance(outcome, KafkaFailure):
         return _refuse(str(outcome), 2 if isinstance(outcome, Unfit) else 1)

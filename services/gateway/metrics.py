@@ -17,7 +17,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
+        self._requests = Counter(
             "payonce_gateway_requests",
             "HTTP requests answered, by call and status.",
             ("call", "status"),
@@ -31,7 +31,12 @@ class Metrics:
         self.in_flight = Gauge(
             "payonce_gateway_in_flight", "Commands sent and not answered yet.", registry=self.registry
         )
-        self.reply_seconds = Histogram(
+        self.waiting_limit = Gauge(
+            "payonce_gateway_waiting_limit",
+            "How many commands may be sent and not answered yet; one more request is answered 503.",
+            registry=self.registry,
+        )
+        self._reply_seconds = Histogram(
             "payonce_gateway_reply_seconds",
             "From the command's send to its reply read from the log.",
             ("operation",),
@@ -44,6 +49,22 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+
+        # Looking a child up by its labels costs more than to count in it.
+        self._of_requests: dict[tuple[str, int], Counter] = {}
+        self._of_reply_seconds: dict[str, Histogram] = {}
+
+    def answered(self, call: str, status: int) -> None:
+        counter = self._of_requests.get((call, status))
+        if counter is None:
+            counter = self._of_requests[call, status] = self._requests.labels(call, str(status))
+        counter.inc()
+
+    def replied_in(self, operation: str, seconds: float) -> None:
+        histogram = self._of_reply_seconds.get(operation)
+        if histogram is None:
+            histogram = self._of_reply_seconds[operation] = self._reply_seconds.labels(operation)
+        histogram.observe(seconds)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -19,6 +19,7 @@ import orjson
 from events.commands import COMMAND_BYTES_MAX
 from events.fingerprint import fingerprint
 from services.gateway import command_ids
+from services.gateway.admission import Admission
 from services.gateway.answers import RETRY_AFTER, Answer, Problem, from_log
 from services.gateway.metrics import Metrics
 from services.gateway.replies import ReplyDesk
@@ -59,7 +60,7 @@ class Posting:
         *,
         answer_timeout_ms: int,
         in_flight: InFlight,
-        waiting_max: int,
+        admission: Admission,
         clock_ms: Callable[[], int],
     ) -> None:
         self._commands = commands
@@ -68,9 +69,19 @@ class Posting:
         self._answer_timeout_s = answer_timeout_ms / 1000
         self._deadline_after_ms = answer_timeout_ms + DEADLINE_AFTER_TIMEOUT_MS
         self._conflict = in_flight == "conflict"
-        self._waiting_max = waiting_max
+        self._admission = admission
         self._clock_ms = clock_ms
         self._in_flight: set[tuple[str, str, str]] = set()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more request would have to wait too long."""
+        return not self._admission.allows(len(self._desk), self._desk.oldest_s)
+
+    def admit(self) -> None:
+        """Raises Problem when it is full; asked before the body is looked at."""
+        if self.is_full:
+            raise Problem("unavailable", "Too many requests are waiting; nothing was sent.", RETRY_AFTER)
 
     async def answer(self, request: Request) -> Answer:
         if not self._conflict or request.idempotency_key is None:
@@ -90,8 +101,7 @@ class Posting:
             self._in_flight.discard(mark)
 
     async def _ask(self, request: Request) -> Answer:
-        if len(self._desk) >= self._waiting_max:
-            raise Problem("unavailable", "Too many requests are waiting; nothing was sent.", RETRY_AFTER)
+        self.admit()  # bodies are slow: others may have come meanwhile
         command_id, record = self._command(request)
         reply = self._desk.expect(command_id)
         self._metrics.in_flight.inc()
@@ -107,7 +117,9 @@ class Posting:
         finally:
             self._metrics.in_flight.dec()
             self._desk.forget(command_id)
-        self._metrics.reply_seconds.labels(request.operation).observe(time.perf_counter() - sent_at)
+        answered_at = time.perf_counter()
+        self._admission.answered(answered_at)
+        self._metrics.replied_in(request.operation, answered_at - sent_at)
         if answered.replayed:
             self._metrics.replayed.inc()
         return from_log(answered.status, answered.body, replayed=answered.replayed)

@@ -27,6 +27,7 @@ from services.readmodel.queries import ReadModel, Unavailable
 T = TypeVar("T")
 
 THREADS: Final = 4
+QUESTIONS_MAX: Final = 256  # that wait for a thread; a few hundred a second are answered, and QUESTION_MAX_S is theirs
 QUESTION_MAX_S: Final = 2.0  # a database that is there answers in milliseconds; a connection may hang for longer
 _OF_CHARGES: Final = ("charges",)
 _OF_A_KEY: Final = ("commands", "keys", "charges")
@@ -47,6 +48,7 @@ class Reading:
         self._partitions = partitions
         self._clock_ms = clock_ms
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="read-model")
+        self._questions = 0
         self._freshness = Freshness(log, self._positions)
 
     async def charge(self, merchant_id: str, charge_id: str) -> Answer:
@@ -98,11 +100,16 @@ class Reading:
 
     async def _in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         loop = asyncio.get_running_loop()
+        if self._questions >= QUESTIONS_MAX:
+            raise Problem("read_model_behind", "Too many reads are waiting.", RETRY_AFTER)
+        self._questions += 1
         try:
             async with asyncio.timeout(QUESTION_MAX_S):
                 return await loop.run_in_executor(self._threads, partial(call, *arguments))
         except (Unavailable, TimeoutError):
             raise Problem("read_model_behind", "The read model cannot be read now.", RETRY_AFTER) from None
+        finally:
+            self._questions -= 1
 
 
 def _json(value: dict[str, Any]) -> Answer:

@@ -23,19 +23,29 @@ class ReplyDesk:
 
     def __init__(self, reply_to: str) -> None:
         self.reply_to = reply_to.encode()
-        self._waiting: dict[bytes, asyncio.Future[Reply]] = {}
+        self._waiting: dict[bytes, asyncio.Future[Reply]] = {}  # the oldest first
+        self._since_s: dict[bytes, float] = {}  # the same, of the loop's clock
 
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def oldest_s(self) -> float:
+        """For how long the first of those who wait has waited."""
+        since_s = next(iter(self._since_s.values()), None)
+        return 0.0 if since_s is None else asyncio.get_running_loop().time() - since_s
+
     def expect(self, command_id: str) -> asyncio.Future[Reply]:
         """The future of this command's reply; to be called before the command is sent."""
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Reply] = loop.create_future()
         self._waiting[command_id.encode()] = future
+        self._since_s[command_id.encode()] = loop.time()
         return future
 
     def forget(self, command_id: str) -> None:
         self._waiting.pop(command_id.encode(), None)
+        self._since_s.pop(command_id.encode(), None)
 
     def deliver(self, records: Iterable[Record]) -> None:
         """Resolve what these records answer. Repeated replies, and replies nobody waits for, do nothing."""

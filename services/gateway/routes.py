@@ -60,6 +60,10 @@ _BY_LENGTH: Final = {
 
 def find(raw_path: bytes) -> dict[str, Match]:
     """Every method this path has, with its match; empty when no route has the path."""
+    return _WITHOUT_PARAMETER.get(raw_path) or _find(raw_path)
+
+
+def _find(raw_path: bytes) -> dict[str, Match]:
     segments = _segments(raw_path)
     if segments is None:
         return {}
@@ -99,3 +103,12 @@ def _decoded(segment: bytes) -> str:
             if "\0" not in text:
                 return text
     return segment.decode("latin-1")
+
+
+# Most requests: looked up, not taken apart.
+_WITHOUT_PARAMETER: Final = {
+    path: _find(path)
+    for route in ROUTES
+    if _PARAMETER not in route.segments
+    for path in ("/".join(("", *map(str, route.segments))).encode(),)
+}

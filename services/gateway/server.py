@@ -1,6 +1,6 @@
 """The HTTP server: uvicorn with httptools, made to answer nonsense politely and to stop when told.
 
-In:      an ASGI application and a listening socket.
+In:      an ASGI application and a listening socket; whether there is too much to do already, and who counts refusals.
 Out:     `serve` returns after a clean stop: no new connections, answers in flight sent.
 Units:   time limits in seconds, sizes in bytes.
 Errors:  what is not HTTP gets a 400 problem and a closed connection, never a traceback.
@@ -9,7 +9,10 @@ Source:  uvicorn 0.54. Its own signal handling raises the signal again after the
 
 import re
 import resource
+import socket
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import httptools
@@ -23,6 +26,9 @@ from services.quiet_server import QuietServer
 KEEP_ALIVE_S: Final = 75  # above the 60 s after which usual load balancers let an idle connection go
 HEAD_BYTES_MAX: Final = 128 * 1024  # request line and headers; uvicorn bounds them for its other parser only
 BACKLOG: Final = 2048
+# libuv, below uvloop, accepts one connection of a listening socket in each turn of the loop (libuv/libuv#3696). A turn
+# is the longer the more there is to do: new customers would not even be heard, of all times when many come.
+ACCEPTED_A_TURN: Final = 32
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 # Begins where no token goes on, and is bounded: linear in whatever was received.
 _REQUEST_LINE: Final = re.compile(
@@ -30,8 +36,26 @@ _REQUEST_LINE: Final = re.compile(
 )
 
 
+Refused = Callable[[str, int], None]  # told the call and the status
+
+# Written as it is, without a task or an object for it: refusing has to cost next to nothing when there is most of it.
+_TOO_MANY_BODY: Final = problem_body("unavailable", "Too many requests are waiting; nothing was sent.").encode()
+_TOO_MANY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n"
+    b"content-length: %d\r\n%b\r\n%b"
+)
+_TOO_MANY_KEPT: Final = _TOO_MANY % (len(_TOO_MANY_BODY), b"", _TOO_MANY_BODY)
+_TOO_MANY_LAST: Final = _TOO_MANY % (len(_TOO_MANY_BODY), b"connection: close\r\n", _TOO_MANY_BODY)
+
+
 class Protocol(HttpToolsProtocol):
     """One connection."""
+
+    def __init__(self, is_overloaded: Callable[[], bool], refused: Refused, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._is_overloaded = is_overloaded
+        self._refused = refused
+        self._refusing: str | None = None  # the call, while the rest of a refused request is read and forgotten
 
     _in_head = False
     _head_bytes = 0
@@ -51,7 +75,43 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        super().on_headers_complete()
+        if self._is_overloaded():
+            self._refusing = self._refusable()
+        if self._refusing is None:
+            super().on_headers_complete()
+
+    def _refusable(self) -> str | None:
+        """The call of a POST that can be refused at once; None for whatever is not as simple as nearly all are."""
+        simple = not (
+            self.expect_100_continue
+            or self.parser.should_upgrade()
+            or self.flow.write_paused  # the client reads no answers, and they are kept in memory
+            or not getattr(self.cycle, "response_complete", True)  # pipelined behind another
+        )
+        if not simple or self.parser.get_method() != b"POST":
+            return None
+        match = routes.find(httptools.parse_url(self.url).path).get("POST")
+        return match.route.name if match is not None else None
+
+    def on_body(self, body: bytes) -> None:
+        if self._refusing is None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._refusing is None:
+            super().on_message_complete()
+            return
+        call, self._refusing = self._refusing, None
+        if self.transport.is_closing():
+            return
+        self._refused(call, 503)
+        if self.parser.should_keep_alive():
+            self.transport.write(_TOO_MANY_KEPT)
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(KEEP_ALIVE_S, self.timeout_keep_alive_handler)
+        else:
+            self.transport.write(_TOO_MANY_LAST)
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         request: RequestResponseCycle | None = self.cycle
@@ -98,11 +158,18 @@ def allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def make_server(app: Any, stop_within_s: int) -> QuietServer:
+def doors(listener: socket.socket) -> list[socket.socket]:
+    """One listening socket under several descriptors, each of which a turn of the loop accepts from."""
+    return [listener, *(listener.dup() for _ in range(ACCEPTED_A_TURN - 1))]
+
+
+def make_server(app: Any, stop_within_s: int, is_overloaded: Callable[[], bool], refused: Refused) -> QuietServer:
+    """While `is_overloaded`, a POST to a known route is answered 503 before anything is made of it."""
+    protocol: Any = partial(Protocol, is_overloaded, refused)
     return QuietServer(
         uvicorn.Config(
             app,
-            http=Protocol,
+            http=protocol,
             ws="none",
             lifespan="off",
             interface="asgi3",

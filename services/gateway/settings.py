@@ -11,11 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from events.enforcement import key_required
 from events.options import InvalidOption, duration_ms, host_and_port
-from services.readmodel.engine import database_url
 from services.starting import ServiceSettings
 
 Duration = Annotated[int, BeforeValidator(lambda text: duration_ms(text) if isinstance(text, str) else text)]
@@ -42,8 +40,15 @@ class Settings(ServiceSettings):
     @field_validator("ledger_url")
     @classmethod
     def _database(cls, value: str | None) -> str | None:
+        if value is None or value.startswith("sqlite:///"):
+            return value
+        # Half a second of imports, which a gateway has behind it only when it is ready already (Gateway.reading).
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError  # noqa: PLC0415
+
+        from services.readmodel.engine import database_url  # noqa: PLC0415
+
         try:
-            name = database_url(value).get_backend_name() if value is not None else "sqlite"
+            name = database_url(value).get_backend_name()
         except (ArgumentError, NoSuchModuleError):
             name = "nothing known"
         if name not in ("sqlite", "postgresql"):

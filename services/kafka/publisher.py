@@ -90,7 +90,7 @@ class Publisher:
         self._waiting.setdefault(TopicPartition(topic, partition), deque()).append(one)
         self._count += 1
         self._wake.set()
-        return await asyncio.shield(one.done)
+        return await one.done  # cancelled with its caller; whoever settles it looks first
 
     async def close(self) -> None:
         """Refuse what has not left, wait a moment for what has."""

@@ -28,7 +28,9 @@ from services.ledger.store import LogState, Moved, Positions, Store, StoreLost
 
 # A payment is four records that arrive one after another; a database transaction costs as much for one as for many.
 GATHER_MS: Final = 20
-FEW: Final = 100  # records; with more of them there is no time to wait
+MANY: Final = 20  # records gathered: more than some two hundred payments a second
+GATHER_MANY_MS: Final = 40  # then half as many database transactions leave more of the machine to the payments
+FULL: Final = 500  # records; with more of them there is no time to wait
 IDLE_FETCH_MS: Final = 20  # positions that move without a record (markers, aborted records) show after this
 TELL_MS: Final = 1_000  # how old the positions may be that the consumer group shows to monitors
 CHECK_MS: Final = 2_000  # how soon a deleted database or a recreated topic is noticed when nothing arrives
@@ -120,8 +122,10 @@ class Projector:
             await asyncio.to_thread(self._apply, fetched, end)
             self._positions.update(end)
             self._check_again()
-            if sum(map(len, fetched.values())) < FEW:
-                await asyncio.sleep(max(0.0, began + GATHER_MS / 1000 - time.monotonic()))
+            came = sum(map(len, fetched.values()))
+            if came < FULL:
+                gather_ms = GATHER_MS if came < MANY else GATHER_MANY_MS
+                await asyncio.sleep(max(0.0, began + gather_ms / 1000 - time.monotonic()))
         elif time.monotonic() >= self._next_check:
             await self._check()
 

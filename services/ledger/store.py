@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Table, bindparam, insert, inspect, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from services.kafka.port import TopicPartition
@@ -38,6 +37,12 @@ from services.readmodel.tables import (
 
 Positions = dict[TopicPartition, int]
 
+_GET_POSITIONS: Final = select(positions).with_for_update()
+_SET_POSITION: Final = (
+    update(positions)
+    .where(positions.c.topic == bindparam("at_topic"), positions.c.partition == bindparam("at_partition"))
+    .values(next_offset=bindparam("at_offset"))
+)
 _ROWS_ASKED: Final = 400  # per SELECT: two variables each, below SQLite's oldest limit of 999
 
 
@@ -76,8 +81,8 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._engine = open_engine(url)
         self._namespace = namespace
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        self._insert: Any = dialect.insert  # the plain one knows no ON CONFLICT; these two share one API
+        self._upserts: dict[tuple[str, tuple[str, ...]], Any] = {}  # by table and the columns given
+        self._insert = _insert_of(self._engine.dialect.name)
 
     def open(self, log: LogState) -> Opened:
         """Make the tables where they are missing, wipe what is of another log, and say where to read on."""
@@ -145,10 +150,15 @@ class Store:
         """Insert, or set the given columns but those to keep. All rows have the same columns."""
         if not rows:
             return
-        statement = self._insert(table)
-        fixed = {column.name for column in table.primary_key} | set(keep)
-        changed = {name: statement.excluded[name] for name in rows[0] if name not in fixed}
-        connection.execute(statement.on_conflict_do_update(index_elements=table.primary_key, set_=changed), rows)
+        wanted = (table.name, tuple(rows[0]))
+        statement = self._upserts.get(wanted)
+        if statement is None:  # building one costs as much as executing it
+            statement = self._insert(table)
+            fixed = {column.name for column in table.primary_key} | set(keep)
+            changed = {name: statement.excluded[name] for name in rows[0] if name not in fixed}
+            statement = statement.on_conflict_do_update(index_elements=table.primary_key, set_=changed)
+            self._upserts[wanted] = statement
+        connection.execute(statement, rows)
 
     def _why_rebuild(self, connection: Connection, log: LogState) -> str | None:
         present = set(inspect(connection).get_table_names()) & set(metadata.tables)
@@ -200,6 +210,18 @@ class Store:
             raise StoreLost(f"The ledger's database failed: {str(error.orig).strip()}") from error
 
 
+def _insert_of(dialect: str) -> Any:
+    """The database's own INSERT: the plain one knows no ON CONFLICT, and these two share one API."""
+    # Each is a noticeable part of a start, and one of them is used.
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as of_postgresql  # noqa: PLC0415
+
+        return of_postgresql
+    from sqlalchemy.dialects.sqlite import insert as of_sqlite  # noqa: PLC0415
+
+    return of_sqlite
+
+
 def _described(connection: Connection) -> dict[str, str]:
     """What `meta` says; nothing when a table of that name is somebody else's."""
     columns = {column["name"] for column in inspect(connection).get_columns(meta.name)}
@@ -210,18 +232,13 @@ def _described(connection: Connection) -> dict[str, str]:
 
 def _positions(connection: Connection) -> Positions:
     """All positions; in PostgreSQL they are the lock that two ledgers on one database queue for."""
-    rows = connection.execute(select(positions).with_for_update())
+    rows = connection.execute(_GET_POSITIONS)
     return {TopicPartition(topic, partition): next_offset for topic, partition, next_offset in rows}
 
 
 def _set_positions(connection: Connection, end: Positions) -> None:
-    statement = (
-        update(positions)
-        .where(positions.c.topic == bindparam("at_topic"), positions.c.partition == bindparam("at_partition"))
-        .values(next_offset=bindparam("at_offset"))
-    )
     connection.execute(
-        statement,
+        _SET_POSITION,
         [{"at_topic": where.topic, "at_partition": where.partition, "at_offset": at} for where, at in end.items()],
     )
 

@@ -1,6 +1,7 @@
 """`python -m services.processor`"""
 
-import services.lean_imports  # noqa: F401  before anything imports kio
+from services import lean_imports  # before anything imports kio
 from services.processor.main import main
 
+lean_imports.imported()
 main()

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from events.replies import Reply
+from services.gateway.admission import Admission
 from services.gateway.answers import Answer, Problem
 from services.gateway.metrics import Metrics
 from services.gateway.posting import InFlight, Posting, Request
@@ -54,7 +55,7 @@ def posting(
         Metrics(),
         answer_timeout_ms=timeout_ms,
         in_flight=in_flight,
-        waiting_max=waiting_max,
+        admission=Admission(waiting_max),
         clock_ms=lambda: NOW_MS,
     )
 
