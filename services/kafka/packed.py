@@ -13,9 +13,12 @@ from services.native import native
 
 if TYPE_CHECKING:
     from services._native import Packed as _Packed
+elif native is not None:
+    _Packed = native.Packed
 else:
-    # Without the native part nobody makes one.
-    _Packed = native.Packed if native is not None else object
+
+    class _Packed:
+        """Without the native part nobody makes one."""
 
 
 class Packed(_Packed, Sequence[Outgoing]):

@@ -1,5 +1,7 @@
 """The native part says what Python says, whatever stands on the log."""
 
+import subprocess
+import sys
 from typing import Any, NamedTuple
 
 import orjson
@@ -264,3 +266,25 @@ def test_every_declaration_is_known() -> None:
     assert text is not None
     assert native is not None
     native.Declarations(text)
+
+
+def test_everything_works_without_it() -> None:
+    """Where it was not built, a processor settles in Python: the same records."""
+    told = """
+import sys
+sys.modules["services._native"] = None
+import services.processor.main
+from services.kafka.batches import batches
+from services.kafka.port import Outgoing
+from services.native import native
+from services.processor.domain.natively import settles
+from services.processor.domain.settling import Rules
+from events.guarantees import Guarantee
+assert native is None
+assert not settles(Rules("payments", 0, 1, 1_000, Guarantee.EXACTLY_ONCE))
+(batch,) = batches(
+    [Outgoing(b"k", b"v")], producer_id=1, epoch=0, sequence=0, transactional=True, timestamp_ms=5
+)
+print(batch.records)
+"""
+    assert subprocess.check_output([sys.executable, "-c", told], text=True) == "1\n"
