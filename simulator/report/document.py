@@ -55,6 +55,11 @@ def render(template: str, data: dict[str, Any], **words: Any) -> str:
     )
 
 
+def picture(template: str, **words: Any) -> str:
+    """An SVG of its own, with neither scripts nor numbers inlined."""
+    return _environment().get_template(template).render(**words)
+
+
 def _digits(amount: int, currency: str) -> str:
     """Money in a column that says its currency; a dash for none."""
     return money_text(amount, currency).rpartition(" ")[0] if amount else "–"

@@ -1,0 +1,138 @@
+"""What a measurement leaves behind: KIND.json with every run, KIND.svg, KIND.html, and one page of all kinds.
+
+In:      Measured; a folder.
+Out:     the files; README.md of whatever kinds the folder has.
+Units:   as the tables say.
+Source:  templates/bench.html.j2; README.md is written from the JSON files alone, so that it can be made again.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from simulator.bench.measured import KINDS, Measured, Row
+from simulator.bench.picture import svg
+from simulator.bench.spread import in_words
+from simulator.bench.subjects import is_ours
+from simulator.bench.table import REFERENCE, times, told
+from simulator.report.document import render
+from simulator.report.wording import instant
+
+SECTIONS: Final = (("picture", "Picture"), ("figures", "Figures"), ("about", "About"), ("runs", "Every run"))
+RUN_COLUMNS_LEFT_OUT: Final = ("curve", "statuses")
+
+
+def save(measured: Measured, folder: Path) -> Path:
+    """The page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = measured.kind.name
+    (folder / f"{name}.json").write_text(_json(measured), encoding="utf-8")
+    (folder / f"{name}.svg").write_text(svg(measured), encoding="utf-8")
+    page = folder / f"{name}.html"
+    page.write_text(html(measured), encoding="utf-8")
+    (folder / "README.md").write_text(readme(folder), encoding="utf-8")
+    return page
+
+
+def _json(measured: Measured) -> str:
+    """Indented, but a run's curve on one line each: whoever reads a difference wants to see figures."""
+    whole = measured.to_json()
+    runs = ",\n".join(json.dumps(run) for run in whole.pop("runs"))
+    return json.dumps(whole, indent=1)[:-2] + f',\n "runs": [\n{runs}\n]\n}}\n'
+
+
+def html(measured: Measured) -> str:
+    return render(
+        "bench.html.j2",
+        {"end_s": 1, "warm_up_s": 0, "faults": []},  # no plot: the picture is drawn already
+        sections=SECTIONS,
+        sources=f"{measured.kind.name}.json",
+        title=measured.kind.title,
+        started=instant(measured.began_at),
+        headline=headline(measured),
+        lede=measured.kind.title + ", side by side, interleaved, on one broker.",
+        picture=Markup(svg(measured)),  # noqa: S704  made by a template of ours, which escapes
+        tables=[_table(measured, setting) for setting in _settings(measured)],
+        told=told(measured),
+        command=measured.options["command"],
+        runs=_runs(measured),
+    )
+
+
+def headline(measured: Measured) -> str:
+    """Our strongest guarantee beside the best peer, or its own figure."""
+    metric = measured.kind.metrics[0]
+    rows = measured.rows()
+    setting = rows[0].setting if rows else ""
+    mine = next((row for row in rows if row.subject == REFERENCE and row.setting == setting), None)
+    if mine is None or mine.figures[metric.name] is None:
+        return f"{metric.title}, {setting}"
+    figure = in_words(mine.figures[metric.name], metric.digits)
+    first = f"Exactly-once, {setting}: {figure} {metric.unit}, {metric.title}"
+    peers = [row for row in rows if row.setting == setting and not is_ours(row.subject) and row.figures[metric.name]]
+    if not peers:
+        return f"{first}."
+    best = sorted(peers, key=lambda row: _median(row, metric.name), reverse=metric.higher_is_better)[0]
+    times = measured.ratio_of(setting, REFERENCE, best.subject, metric.name)
+    return f"{first}: {in_words(times, 2)} times {best.subject}."
+
+
+def _median(row: Row, name: str) -> float:
+    spread = row.figures[name]
+    return spread.median if spread else 0.0
+
+
+def _settings(measured: Measured) -> list[str]:
+    return list(dict.fromkeys(row.setting for row in measured.rows()))
+
+
+def _table(measured: Measured, setting: str) -> dict[str, Any]:
+    rows = [row for row in measured.rows() if row.setting == setting]
+    metrics = [metric for metric in measured.kind.metrics if any(row.figures[metric.name] for row in rows)]
+    head = ["commands", *[f"{metric.title}, {metric.unit}" for metric in metrics], "exactly-once by this"]
+    cells = [
+        [
+            row.subject,
+            f"{row.commands:,}",
+            *[in_words(row.figures[metric.name], metric.digits) for metric in metrics],
+            times(measured, setting, row.subject, measured.kind.metrics[0].name),
+        ]
+        for row in rows
+    ]
+    return {"setting": setting, "head": head, "rows": cells}
+
+
+def _runs(measured: Measured) -> dict[str, Any]:
+    head = list(dict.fromkeys(name for run in measured.runs for name in run if name not in RUN_COLUMNS_LEFT_OUT))
+    return {"head": head, "rows": [[_cell(run.get(name)) for name in head] for run in measured.runs]}
+
+
+def _cell(value: Any) -> str:
+    return f"{value:,.2f}" if isinstance(value, float) else "–" if value is None else str(value)
+
+
+def readme(folder: Path) -> str:
+    """Every kind that was measured, its picture and its tables."""
+    parts = ["# Measured with `payonce bench`", "", "Written by `payonce bench --save`; not edited by hand.", ""]
+    for name in KINDS:
+        path = folder / f"{name}.json"
+        if not path.is_file():
+            continue
+        measured = Measured.from_json(json.loads(path.read_text(encoding="utf-8")))
+        parts += [f"## {measured.kind.title}", "", f"`{measured.options['command']}`, {instant(measured.began_at)}", ""]
+        parts += [f"![{measured.kind.title}]({name}.svg)", ""]
+        for setting in _settings(measured):
+            table = _table(measured, setting)
+            parts += [
+                f"### {setting}",
+                "",
+                f"| | {' | '.join(table['head'])} |",
+                "| --- |" + " ---: |" * len(table["head"]),
+            ]
+            parts += [f"| {' | '.join(row)} |" for row in table["rows"]]
+            parts.append("")
+        parts += [f"- {sentence}" for sentence in told(measured)]
+        parts += ["", f"Every run: [{name}.json]({name}.json).", ""]
+    return "\n".join(parts)

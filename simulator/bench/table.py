@@ -1,0 +1,106 @@
+"""A measurement on a terminal: a table for each setting, and ours beside each peer.
+
+In:      Measured.
+Out:     rich renderables.
+Units:   as the columns say; a figure is the median of the rounds, and the lowest and highest of them.
+"""
+
+from typing import Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from simulator.bench.measured import Measured, Row
+from simulator.bench.spread import Spread, in_words
+from simulator.bench.subjects import is_ours
+
+REFERENCE: Final = "payonce-exactly-once"
+
+
+def render(measured: Measured) -> RenderableType:
+    rows = measured.rows()
+    settings = dict.fromkeys(row.setting for row in rows)
+    parts: list[RenderableType] = [
+        _setting(measured, setting, [row for row in rows if row.setting == setting]) for setting in settings
+    ]
+    if any(not is_ours(row.subject) for row in rows):
+        parts.append(_beside_peers(measured, rows))
+    parts += [Text(sentence) for sentence in told(measured)]
+    return Group(*parts)
+
+
+def told(measured: Measured) -> list[str]:
+    """What no table has: how it was measured, who is missing, and why."""
+    machine = measured.machine
+    where = (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB,"
+        f" {machine['kernel']}, Python {machine['python']}, Kafka {machine['kafka']};"
+        f" load average at the start {machine['load_average']:.2f}."
+    )
+    sentences = [where]
+    if measured.rounds > 1:
+        sentences.append(
+            f"Median of {measured.rounds} rounds (lowest … highest); a ratio is taken within a round, its median told."
+        )
+    sentences += [f"{one['subject']} failed in round {one['round']}: {one['why']}" for one in measured.failed]
+    sentences += measured.left_out
+    if measured.interrupted:
+        sentences.append("Interrupted: this is what was finished by then.")
+    return sentences
+
+
+def _setting(measured: Measured, setting: str, rows: list[Row]) -> Table:
+    """The first figure with its spread; of the others the median, so that it fits a terminal."""
+    table = Table(title=f"{measured.kind.title}: {setting}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("", no_wrap=True)
+    table.add_column("commands", justify="right")
+    metrics = [metric for metric in measured.kind.metrics if any(row.figures[metric.name] for row in rows)]
+    first = measured.kind.metrics[0]
+    against = any(row.subject == REFERENCE for row in rows) and len(rows) > 1
+    for metric in metrics:
+        table.add_column(
+            metric.short if metric.unit == "/s" else f"{metric.short}, {metric.unit}",
+            justify="right",
+            no_wrap=metric is first,
+        )
+        if metric is first and against:
+            table.add_column("exactly-once by this", justify="right", no_wrap=True)
+    for row in rows:
+        cells = []
+        for metric in metrics:
+            figure = row.figures[metric.name]
+            if metric is first:
+                cells.append(in_words(figure, metric.digits))
+                cells += [times(measured, setting, row.subject, metric.name)] if against else []
+            else:
+                cells.append(f"{figure.median:,.{metric.digits}f}" if figure else "–")
+        table.add_row(row.subject, f"{row.commands:,}", *cells, style="bold" if row.subject == REFERENCE else "")
+    return table
+
+
+def _beside_peers(measured: Measured, rows: list[Row]) -> Table:
+    metric = measured.kind.metrics[0]
+    table = Table(title=f"Ours by theirs, {metric.title}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("")
+    others = list(dict.fromkeys(row.subject for row in rows if not is_ours(row.subject)))
+    for other in others:
+        table.add_column(other, justify="right")
+    for row in rows:
+        if is_ours(row.subject):
+            table.add_row(
+                f"{row.subject}, {row.setting}",
+                *[_times(measured.ratio_of(row.setting, row.subject, other, metric.name)) for other in others],
+            )
+    return table
+
+
+def times(measured: Measured, setting: str, subject: str, metric: str) -> str:
+    """What the strongest guarantee of ours comes to, by this subject."""
+    if subject == REFERENCE:
+        return "–"
+    return _times(measured.ratio_of(setting, REFERENCE, subject, metric))
+
+
+def _times(spread: Spread | None) -> str:
+    return in_words(spread, 2) + (" ×" if spread else "")
