@@ -37,7 +37,7 @@ class Kind(NamedTuple):
 
 
 STEADY: Final = Metric("steady_per_s", "commands a second", "commands/s", "/s", 0, higher_is_better=True)
-WHOLE: Final = Metric("whole_per_s", "from ready, commands a second", "from ready", "/s", 0, higher_is_better=True)
+WHOLE: Final = Metric("whole_per_s", "from ready, commands a second", "from\nready", "/s", 0, higher_is_better=True)
 SUBJECT_CPU: Final = Metric("subject_cpu_us", "its CPU a command", "its CPU", "µs", 1)
 BROKER_CPU: Final = Metric("broker_cpu_us", "the broker's CPU a command", "broker's", "µs", 1)
 START: Final = Metric("start_s", "from its start to ready", "start", "s", 1)
@@ -54,7 +54,7 @@ LATENCY: Final = Kind(
     (
         Metric("p50_ms", "p50", "p50", "ms", 1),
         Metric("p99_ms", "p99", "p99", "ms", 1),
-        Metric("p99.9_ms", "p99.9", "p99.9", "ms", 1),
+        Metric("p99_9_ms", "p99.9", "p99.9", "ms", 1),
         SUBJECT_CPU,
         BROKER_CPU,
         Metric("late_p99_ms", "the probe's own lateness, p99", "late", "ms", 1),
@@ -108,6 +108,7 @@ class Measured:
     failed: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     interrupted: bool = False
+    notes: dict[str, Any] = field(default_factory=dict)  # of one kind only
 
     def rows(self) -> list[Row]:
         """In the order in which they were first measured."""
@@ -142,6 +143,10 @@ class Measured:
     def ratio_of(self, setting: str, ours: str, other: str, metric: str) -> Spread | None:
         return ratio(self._by_round(setting, ours, metric), self._by_round(setting, other, metric))
 
+    def ratio_between(self, low: str, high: str, subject: str, metric: str) -> Spread | None:
+        """One subject's figure in the setting `high` by its figure in the setting `low`."""
+        return ratio(self._by_round(high, subject, metric), self._by_round(low, subject, metric))
+
     def _of(self, setting: str, subject: str) -> list[dict[str, Any]]:
         return [run for run in self.runs if (run["setting"], run["subject"]) == (setting, subject)]
 
@@ -172,6 +177,7 @@ class Measured:
                 for row in self.rows()
             ],
             "ratios": [{**one._asdict(), "spread": one.spread.to_json()} for one in self.ratios()],
+            "notes": self.notes,
             "trials": self.trials,
             "runs": self.runs,
         }
@@ -189,4 +195,5 @@ class Measured:
             failed=list(told["failed"]),
             left_out=list(told["left_out"]),
             interrupted=told["interrupted"],
+            notes=dict(told["notes"]),
         )

@@ -14,7 +14,6 @@ from simulator.bench.measured import Measured
 from simulator.bench.subjects import SubjectFailed
 
 Stage = Callable[[str], None]
-Live = Callable[[int, int], None]  # answers so far, answers in the end
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,10 @@ class Teller:
     def stage(self, sentence: str) -> None:
         self._stage, self._began = sentence, time.monotonic()
         self._say(sentence)
+
+    def detail(self, sentence: str) -> None:
+        if self._is_watched:
+            self._say(f"{self._stage}: {sentence}")
 
     def live(self, answered: int, of: int) -> None:
         if self._is_watched:

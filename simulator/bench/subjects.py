@@ -138,17 +138,18 @@ def prepare_peers(progress: Callable[[str], None]) -> str | None:
     return None
 
 
+def named(subjects: Sequence[Subject], patterns: Sequence[str]) -> list[Subject]:
+    """Those that one of these names or globs means, in their own order; there may be nobody."""
+    return [one for one in subjects if any(fnmatch.fnmatchcase(one.name, pattern) for pattern in patterns)]
+
+
 def chosen(subjects: Sequence[Subject], only: Sequence[str]) -> list[Subject]:
-    """Those that a name or glob of `only` names, in their own order; all without any."""
+    """As `named`, but each name or glob must mean somebody."""
     for pattern in only:
-        if not any(fnmatch.fnmatchcase(subject.name, pattern) for subject in subjects):
+        if not named(subjects, [pattern]):
             known = ", ".join(subject.name for subject in subjects)
             raise UsageFailure(f"--only: nobody is called {pattern!r}; there are {known}.")
-    return [
-        subject
-        for subject in subjects
-        if not only or any(fnmatch.fnmatchcase(subject.name, pattern) for pattern in only)
-    ]
+    return named(subjects, only)
 
 
 class SubjectFailed(Failure):

@@ -26,6 +26,8 @@ def render(measured: Measured) -> RenderableType:
     ]
     if any(not is_ours(row.subject) for row in rows):
         parts.append(_beside_peers(measured, rows))
+    if "smoke" in measured.notes:
+        parts.append(_smoke(measured))
     parts += [Text(sentence) for sentence in told(measured)]
     return Group(*parts)
 
@@ -51,31 +53,36 @@ def told(measured: Measured) -> list[str]:
 
 
 def _setting(measured: Measured, setting: str, rows: list[Row]) -> Table:
-    """The first figure with its spread; of the others the median, so that it fits a terminal."""
-    table = Table(title=f"{measured.kind.title}: {setting}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("", no_wrap=True)
-    table.add_column("commands", justify="right")
+    """The first figure with its spread below it; of the others the median, so that it fits a terminal."""
     metrics = [metric for metric in measured.kind.metrics if any(row.figures[metric.name] for row in rows)]
     first = measured.kind.metrics[0]
     against = any(row.subject == REFERENCE for row in rows) and len(rows) > 1
+    counts = sorted({row.commands for row in rows})
+    each = f", {counts[0]:,} commands each" if len(counts) == 1 else ""
+    table = Table(title=f"{measured.kind.title}: {setting}{each}", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    if not each:
+        table.add_column("commands", justify="right", no_wrap=True)
     for metric in metrics:
         table.add_column(
-            metric.short if metric.unit == "/s" else f"{metric.short}, {metric.unit}",
-            justify="right",
-            no_wrap=metric is first,
+            metric.short if metric.unit == "/s" else f"{metric.short}\n{metric.unit}", justify="right", no_wrap=True
         )
         if metric is first and against:
-            table.add_column("exactly-once by this", justify="right", no_wrap=True)
+            table.add_column("exactly-once\nby this", justify="right", no_wrap=True)
     for row in rows:
-        cells = []
+        cells = [] if each else [f"{row.commands:,}"]
         for metric in metrics:
             figure = row.figures[metric.name]
             if metric is first:
-                cells.append(in_words(figure, metric.digits))
-                cells += [times(measured, setting, row.subject, metric.name)] if against else []
+                cells.append(in_words(figure, metric.digits).replace(" (", "\n").rstrip(")"))
+                cells += (
+                    [times(measured, setting, row.subject, metric.name).replace(" (", "\n").rstrip(")")]
+                    if against
+                    else []
+                )
             else:
                 cells.append(f"{figure.median:,.{metric.digits}f}" if figure else "–")
-        table.add_row(row.subject, f"{row.commands:,}", *cells, style="bold" if row.subject == REFERENCE else "")
+        table.add_row(row.subject, *cells, style="bold" if row.subject == REFERENCE else "")
     return table
 
 
@@ -95,6 +102,15 @@ def _beside_peers(measured: Measured, rows: list[Row]) -> Table:
     return table
 
 
+def _smoke(measured: Measured) -> Table:
+    table = Table(title="Ratios held against the baseline", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("")
+    table.add_column("", justify="right")
+    for name, spread in measured.notes["smoke"].items():
+        table.add_row(name, in_words(Spread(**spread), 2))
+    return table
+
+
 def times(measured: Measured, setting: str, subject: str, metric: str) -> str:
     """What the strongest guarantee of ours comes to, by this subject."""
     if subject == REFERENCE:
@@ -103,4 +119,4 @@ def times(measured: Measured, setting: str, subject: str, metric: str) -> str:
 
 
 def _times(spread: Spread | None) -> str:
-    return in_words(spread, 2) + (" ×" if spread else "")
+    return in_words(spread, 2).replace(" ", " × ", 1) if spread and spread.rounds > 1 else in_words(spread, 2)

@@ -32,7 +32,7 @@ from simulator.log_fetch import fetch
 from simulator.log_watch import LogWatch
 
 LOOK_EVERY_S: Final = 0.1
-QUIET_S: Final = 1.0  # after the last stable offsets moved, and are far enough, the answers are counted
+QUIET_S: Final = 0.5  # after the last stable offsets moved, and are far enough, the answers are counted
 STALLED_S: Final = 60.0
 REPLIES: Final = "replies"
 

@@ -1,24 +1,26 @@
 """`payonce bench`: measure the processor and its peers side by side, in one run, on one broker.
 
 Out:     a table on stdout, JSON with --json; DIR/bench/KIND.json, .svg and .html, or in the folder of --save.
-Errors:  exit codes 0, 1 when a subject of ours failed or a ratio regressed, 130 interrupted (what was finished is
-         told all the same).
+Errors:  exit codes 0, 1 when one of ours failed or a ratio regressed, 130 interrupted (what was finished is told all
+         the same).
 Source:  docs/bench.md.
 """
 
 import asyncio
 import json
 import os
+import shlex
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
 from simulator.commands.console import Teller, reader_may_leave
 from simulator.commands.options import Given, takes
+from simulator.failure import Failure, UsageFailure
 
 if TYPE_CHECKING:
     from simulator.bench.measured import Measured
@@ -26,19 +28,65 @@ if TYPE_CHECKING:
     from simulator.bench.subjects import Subject
 
 EXIT_INTERRUPTED: Final = 130
-COMMANDS: Final = 300_000
+EXIT_REGRESSED: Final = 1
+BASELINE: Final = Path(__file__).parents[2] / "benchmarks" / "baseline.json"
+
+
+class _Usual(NamedTuple):
+    """How much of it, where the command line does not say."""
+
+    commands: int
+    repeat: int
+    seconds: float
+    only: tuple[str, ...]  # may name peers that are not there
+
+
+USUAL: Final = {
+    "throughput": _Usual(300_000, 3, 0.0, ("*",)),
+    "latency": _Usual(0, 3, 8.0, ("payonce-exactly-once", "*streams*10*")),
+    "growth": _Usual(150_000, 3, 8.0, ("payonce-exactly-once", "*streams*10*")),
+    "smoke": _Usual(24_000, 2, 0.0, ("payonce-*",)),
+}
+
+
+class _Asked(NamedTuple):
+    kind: str
+    subjects: "list[Subject]"
+    options: "Options"
+    save: Path | None
+    left_out: list[str]
 
 
 @takes("kafka", "partitions", "merchants", "seed", "dir", "json", merchants="1000")
 def bench(
     given: Given,
+    latency: Annotated[
+        bool, typer.Option("--latency", help="From a command's planned instant to its reply, at three rates.")
+    ] = False,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="CPU a command with more partitions, more processes, one merchant.")
+    ] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="A minute's look at ratios, held against benchmarks/baseline.json.")
+    ] = False,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Measure these only; a glob, may be said again.")
     ] = None,
     commands: Annotated[
-        int, typer.Option(metavar="N", min=1_000, help="Preloaded for each run; slow subjects are given fewer.")
-    ] = COMMANDS,
-    repeat: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Rounds, each with a run of everybody.")] = 3,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1_000,
+            max=10_000_000,
+            help="Preloaded for each run; slow subjects are given fewer. [default: 300000, with --growth 150000]",
+        ),
+    ] = None,
+    repeat: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=100, help="Rounds, each with a run of everybody. [default: 3]")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", min=1, max=600, help="Counted of each rate of --latency. [default: 8]")
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Who can be measured.")] = False,
     save: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write figures and pictures there instead of DIR/bench.")
@@ -46,18 +94,36 @@ def bench(
 ) -> int:
     """Measure ours under each guarantee, and peers, on the same commands: rates, CPU, ratios with their spread.
 
+    Exit code 1 when one of ours failed, or when --smoke found a ratio that regressed.
+
     Example: payonce bench
     Example: payonce bench --only 'payonce-*' --commands 100000 --repeat 5
-    Example: payonce bench --list
+    Example: payonce bench --latency --only payonce-exactly-once
+    Example: payonce bench --smoke
     """
     from simulator.bench import subjects  # noqa: PLC0415  not for --help
+    from simulator.bench.plans import Options  # noqa: PLC0415
 
+    kinds = [name for name, is_asked in (("latency", latency), ("growth", growth), ("smoke", smoke)) if is_asked]
+    if len(kinds) > 1:
+        raise UsageFailure(f"--{kinds[0]} and --{kinds[1]} are measured one after the other: say one of them.")
+    kind = kinds[0] if kinds else "throughput"
+    usual = USUAL[kind]
     others, why_no_peers = subjects.peers()
     everybody = subjects.ours() + others
     if list_:
         return _list(everybody, why_no_peers)
-    picked = subjects.chosen(everybody, only or [])
-    return asyncio.run(_bench(given, picked, commands, repeat, save, why_no_peers if not only else None))
+    picked = subjects.chosen(everybody, only) if only else subjects.named(everybody, usual.only)
+    options = Options(
+        commands=commands or usual.commands,
+        partitions=given.partitions,
+        merchants=given.merchants,
+        seed=given.seed,
+        repeat=repeat or usual.repeat,
+        seconds=seconds or usual.seconds,
+    )
+    left_out = [why_no_peers] if why_no_peers and not only and kind != "smoke" else []
+    return asyncio.run(_bench(given, _Asked(kind, picked, options, save, left_out)))
 
 
 def _list(everybody: "list[Subject]", why_no_peers: str | None) -> int:
@@ -69,35 +135,35 @@ def _list(everybody: "list[Subject]", why_no_peers: str | None) -> int:
     return 0
 
 
-async def _bench(
-    given: Given,
-    picked: "list[Subject]",
-    commands: int,
-    repeat: int,
-    save: Path | None,
-    left_out: str | None,
-) -> int:
-    from simulator.bench.machine import machine  # noqa: PLC0415  not for --help
-    from simulator.bench.measured import THROUGHPUT, Measured  # noqa: PLC0415
-    from simulator.bench.plans import Options  # noqa: PLC0415
+async def _bench(given: Given, asked: _Asked) -> int:
+    from simulator.bench import subjects  # noqa: PLC0415  not for --help
+    from simulator.bench.machine import machine  # noqa: PLC0415
+    from simulator.bench.measured import KINDS, Measured  # noqa: PLC0415
 
-    options = Options(commands, given.partitions, given.merchants, given.seed, repeat)
     measured = Measured(
-        THROUGHPUT,
-        options={**vars(options), "command": "payonce " + " ".join(sys.argv[1:])},
+        KINDS[asked.kind],
+        options={**vars(asked.options), "command": shlex.join(["payonce", *sys.argv[1:]])},
         machine=machine(given.kafka),
         began_at=time.time_ns() // 1_000_000,
-        left_out=[left_out] if left_out else [],
+        left_out=asked.left_out,
     )
-    interrupted = await _until_done(given, picked, options, measured)
-    return _show(given, measured, save or given.dir / "bench", interrupted)
+    interrupted = await _until_done(given, asked, measured)
+    told: list[str] = []
+    if asked.kind == "smoke" and interrupted is None:
+        told = _hold_against_baseline(measured, asked)
+    _show(given, measured, asked)
+    for sentence in told:
+        typer.echo(sentence, err=True)
+    if interrupted is not None:
+        return interrupted
+    return 1 if told or any(subjects.is_ours(one["subject"]) for one in measured.failed) else 0
 
 
-async def _until_done(given: Given, picked: "list[Subject]", options: "Options", measured: "Measured") -> int | None:
+async def _until_done(given: Given, asked: _Asked, measured: "Measured") -> int | None:
     """The exit code of whoever interrupted it; all processes are gone and all topics deleted then, too."""
     loop = asyncio.get_running_loop()
     code: int | None = None
-    work = asyncio.create_task(_measure(given, picked, options, measured))
+    work = asyncio.create_task(_measure(given, asked, measured))
 
     def ask(number: signal.Signals) -> None:
         nonlocal code
@@ -115,9 +181,10 @@ async def _until_done(given: Given, picked: "list[Subject]", options: "Options",
     return code
 
 
-async def _measure(given: Given, picked: "list[Subject]", options: "Options", measured: "Measured") -> None:
-    from simulator.bench import plans, schedule, subjects, world  # noqa: PLC0415  not for --help
+async def _measure(given: Given, asked: _Asked, measured: "Measured") -> None:
+    from simulator.bench import plans, reference, schedule, subjects, world  # noqa: PLC0415  not for --help
 
+    picked = asked.subjects
     with Teller() as tell:
         told = schedule.Teller(tell.progress, is_watched=sys.stderr.isatty())
         if any(not subjects.is_ours(one.name) for one in picked):
@@ -126,18 +193,44 @@ async def _measure(given: Given, picked: "list[Subject]", options: "Options", me
             if why is not None:
                 measured.left_out.append(why)
                 picked = [one for one in picked if subjects.is_ours(one.name)]
+        if asked.kind == "smoke":
+            measured.notes["unit_us"] = reference.unit_us()
         told.stage("starting Kafka")
+        plan = getattr(plans, asked.kind)
         async with world.world(given.kafka, given.dir / "bench", told.stage) as stage:
-            await plans.throughput(stage, picked, options, measured, told)
+            await plan(stage, picked, asked.options, measured, told)
             told.stage("stopping")
 
 
-def _show(given: Given, measured: "Measured", folder: Path, interrupted: int | None) -> int:
-    from rich.console import Console  # noqa: PLC0415  not for --help
+def _hold_against_baseline(measured: "Measured", asked: _Asked) -> list[str]:
+    """One sentence for each ratio that regressed; with --save the baseline is written anew instead."""
+    from simulator.bench import baseline  # noqa: PLC0415  not for --help
+    from simulator.bench.plans import MANY_PARTITIONS, setting_of  # noqa: PLC0415
 
-    from simulator.bench import page, subjects, table  # noqa: PLC0415
+    few, many = setting_of(asked.options.partitions), setting_of(MANY_PARTITIONS)
+    found = baseline.ratios(measured, few, many, measured.notes["unit_us"])
+    measured.notes["smoke"] = {name: spread.to_json() for name, spread in found.items()}
+    if asked.save is not None:
+        asked.save.mkdir(parents=True, exist_ok=True)
+        (asked.save / BASELINE.name).write_text(json.dumps(baseline.baseline_json(found), indent=2) + "\n")
+        return []
+    try:
+        known = baseline.read_baseline(BASELINE.read_text())
+    except OSError as error:
+        raise Failure(f"There is no baseline to hold this against: {BASELINE}: {error.strerror}.") from None
+    except baseline.InvalidBaseline as error:
+        raise Failure(f"{BASELINE} cannot be used: {error}.") from None
+    return [f"Regressed: {sentence}" for sentence in baseline.regressed(found, known)]
 
-    shown = page.save(measured, folder) if measured.runs else None
+
+def _show(given: Given, measured: "Measured", asked: _Asked) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from simulator.bench import page, table  # noqa: PLC0415
+
+    shown: Any = None
+    if measured.runs and asked.kind != "smoke":
+        shown = page.save(measured, asked.save or given.dir / "bench")
     with reader_may_leave():
         if given.json:
             typer.echo(json.dumps(measured.to_json()))
@@ -145,6 +238,3 @@ def _show(given: Given, measured: "Measured", folder: Path, interrupted: int | N
             Console().print(table.render(measured), crop=False)
             if shown is not None:
                 typer.echo(f"\n{shown}")
-    if interrupted is not None:
-        return interrupted
-    return 1 if any(subjects.is_ours(one["subject"]) for one in measured.failed) else 0
