@@ -63,10 +63,11 @@ async def run_paced(
     merchants: int,
     seed: int,
     processes: int = 1,
+    warm_up: Stretch = WARM_UP,
     live: Live = lambda _: None,
 ) -> list[Paced]:
     """Start, warm up, send every stretch, stop, delete."""
-    order = Order(place.bootstrap, place.namespace, place.partitions, merchants, seed, (WARM_UP, *stretches))
+    order = Order(place.bootstrap, place.namespace, place.partitions, merchants, seed, (warm_up, *stretches))
     found: list[Paced] = []
     async with (
         topics(kafka.connection, place.namespace, place.partitions),

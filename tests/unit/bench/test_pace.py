@@ -1,0 +1,50 @@
+"""What a run's looks at the log come to."""
+
+import pytest
+
+from simulator.bench.pace import Point, Sample, pace, points
+
+
+def line(*answered: int, broker: bool = True) -> list[Point]:
+    """A look a second; each second costs 0.5 s of the subject's CPU and 0.25 s of the broker's."""
+    return [Point(float(at), count, at * 0.5, at * 0.25 if broker else None) for at, count in enumerate(answered)]
+
+
+def test_markers_are_no_answers() -> None:
+    """Offsets below a stable end count only where a reply lies at them."""
+    samples = [Sample(1.0, {0: 5, 1: 0}, 0.1, None), Sample(2.0, {0: 6, 1: 3}, 0.2, None)]
+    seen = points(samples, {0: [0, 1, 2, 4], 1: [1]})
+    assert [point.answered for point in seen] == [4, 5]
+
+
+def test_an_even_run_is_as_fast_steadily_as_in_the_whole() -> None:
+    """1,000 answers a second, from the first second to the last."""
+    found = pace(line(0, 1_000, 2_000, 3_000, 4_000, 5_000))
+    assert (found.seconds, found.whole_per_s, found.steady_per_s) == (5.0, 1_000.0, 1_000.0)
+    assert found.subject_cpu_us == pytest.approx(500.0)
+    assert found.whole_subject_cpu_us == pytest.approx(500.0)
+    assert found.broker_cpu_us == pytest.approx(250.0)
+
+
+def test_a_slow_beginning_counts_in_the_whole_and_not_in_the_steady_rate() -> None:
+    """Three seconds without an answer, then 1,000 a second: the steady part begins at the 1,000th of 5,000."""
+    found = pace(line(0, 0, 0, 0, 1_000, 2_000, 3_000, 4_000, 5_000))
+    assert found.whole_per_s == 625.0
+    assert found.steady_per_s == 1_000.0
+
+
+def test_the_quiet_after_the_last_answer_is_not_the_subjects() -> None:
+    """Looks that saw nothing new change neither the time nor the CPU."""
+    busy = line(0, 1_000, 2_000)
+    assert pace([*busy, Point(9.0, 2_000, 7.0, 7.0)]) == pace(busy)
+
+
+def test_the_steady_part_begins_between_two_looks() -> None:
+    """All came between two looks: a fifth of them in a fifth of that time."""
+    found = pace(line(0, 1_000))
+    assert found.steady_per_s == pytest.approx(1_000.0)
+
+
+def test_a_broker_that_is_not_ours_has_no_cpu_to_tell() -> None:
+    """None, not zero."""
+    assert pace(line(0, 1_000, 2_000, broker=False)).broker_cpu_us is None
