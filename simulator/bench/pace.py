@@ -58,10 +58,15 @@ def points(samples: Sequence[Sample], offsets: Mapping[int, Sequence[int]]) -> l
     ]
 
 
-def pace(seen: Sequence[Point]) -> Pace:
-    """Of a run that answered something; `seen` begins when the subject was ready."""
-    begin, total = seen[0], seen[-1].answered
+def pace(ready_at: float, seen: Sequence[Point]) -> Pace:
+    """Of a run that answered something; `seen` begins before the first answer.
+
+    Who answers before it says that it is ready is timed from the last look that saw no answer.
+    """
+    total = seen[-1].answered
     end = next(point for point in seen if point.answered == total)
+    first = next(index for index, point in enumerate(seen) if point.answered)
+    begin = _at_instant(ready_at, seen) if seen[first].at > ready_at else _moment(seen[first - 1])
     steady = _at_answer(STEADY_FROM * total, seen)
     seconds, steady_s = end.at - begin.at, end.at - steady.at
     count = total - steady.answered
@@ -70,11 +75,11 @@ def pace(seen: Sequence[Point]) -> Pace:
         broker = (end.broker_cpu_s - steady.broker_cpu_s) / count * 1e6
     return Pace(
         seconds=seconds,
-        whole_per_s=(total - begin.answered) / seconds,
+        whole_per_s=total / seconds,
         steady_per_s=count / steady_s,
         subject_cpu_us=(end.subject_cpu_s - steady.subject_cpu_s) / count * 1e6,
         broker_cpu_us=broker,
-        whole_subject_cpu_us=(end.subject_cpu_s - begin.subject_cpu_s) / (total - begin.answered) * 1e6,
+        whole_subject_cpu_us=(end.subject_cpu_s - begin.subject_cpu_s) / total * 1e6,
     )
 
 
@@ -83,6 +88,18 @@ class _Moment(NamedTuple):
     answered: float
     subject_cpu_s: float
     broker_cpu_s: float | None
+
+
+def _moment(point: Point) -> _Moment:
+    return _Moment(*point)
+
+
+def _at_instant(at: float, seen: Sequence[Point]) -> _Moment:
+    """On the line between the two looks around it."""
+    after = next((index for index, point in enumerate(seen) if point.at > at), len(seen) - 1)
+    before, behind = seen[max(0, after - 1)], seen[after]
+    share = (at - before.at) / (behind.at - before.at) if behind.at > before.at else 0.0
+    return _between(before, behind, min(1.0, max(0.0, share)))
 
 
 def _at_answer(count: float, seen: Sequence[Point]) -> _Moment:

@@ -64,10 +64,11 @@ async def run_paced(
     seed: int,
     processes: int = 1,
     warm_up: Stretch = WARM_UP,
+    drain_s: float = DRAIN_S,
     live: Live = lambda _: None,
 ) -> list[Paced]:
     """Start, warm up, send every stretch, stop, delete."""
-    order = Order(place.bootstrap, place.namespace, place.partitions, merchants, seed, (warm_up, *stretches))
+    order = Order(place.bootstrap, place.namespace, place.partitions, merchants, seed, (warm_up, *stretches), drain_s)
     found: list[Paced] = []
     async with (
         topics(kafka.connection, place.namespace, place.partitions),
@@ -83,7 +84,7 @@ async def run_paced(
                 subject_s, broker_s = now_s, broker_now_s
                 continue
             if told["unanswered"]:
-                raise running.failed(f"left {told['unanswered']:,} commands without an answer for {DRAIN_S:.0f} s")
+                raise running.failed(f"left {told['unanswered']:,} commands without an answer for {drain_s:g} s")
             stretch, answer, count = order.stretches[told["stretch"]], told["answer_ms"], told["counted"]
             found.append(
                 Paced(
@@ -115,7 +116,7 @@ class _Probe:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._process: asyncio.subprocess.Process | None = None
-        self._patience_s = max(one.warm_s + one.counted_s for one in order.stretches) + DRAIN_S + START_S
+        self._patience_s = max(one.warm_s + one.counted_s for one in order.stretches) + order.drain_s + START_S
 
     async def __aenter__(self) -> "_Probe":
         self._process = await asyncio.create_subprocess_exec(

@@ -57,6 +57,7 @@ class Order:
     merchants: int
     seed: int
     stretches: tuple[Stretch, ...]
+    drain_s: float = DRAIN_S  # for the last answers of a stretch
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -114,7 +115,7 @@ async def run(order: Order) -> None:
             number += stretch.commands
             with rare_collection():
                 await _send(door, probe, index, stretch, commands)
-                await _drain(door, probe)
+                await _drain(door, probe, order.drain_s)
             _tell(_figures(index, probe))
 
 
@@ -138,8 +139,8 @@ async def _send(door: KafkaDoor, probe: Probe, index: int, stretch: Stretch, com
             await asyncio.sleep(0)  # whoever is late sends many at once, and replies must be heard meanwhile
 
 
-async def _drain(door: KafkaDoor, probe: Probe) -> None:
-    deadline = time.monotonic() + DRAIN_S
+async def _drain(door: KafkaDoor, probe: Probe, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
     while probe.waiting and time.monotonic() < deadline:
         if door.failed is not None:
             raise door.failed

@@ -46,6 +46,7 @@ class _One:
                 preexec_fn=die_with_parent(),  # noqa: PLW1509  it only calls prctl
             )
         self._watched = psutil.Process(self.process.pid)
+        self._children: list[psutil.Process] = []
 
     def said_ready(self) -> bool:
         with self.log.open("rb") as log:
@@ -54,11 +55,16 @@ class _One:
         self._read_to += len(whole) + len(newline)
         return any(self._subject.is_ready(line) for line in whole.splitlines())
 
+    def find_children(self) -> None:
+        """Once: to look through all processes costs more than all else that is looked at."""
+        with suppress(psutil.NoSuchProcess):
+            self._children = self._watched.children(recursive=True)
+
     def cpu_s(self) -> float:
         """Its own and its children's, those that have ended too."""
         used = self._watched.cpu_times()
         total = used.user + used.system + used.children_user + used.children_system
-        for child in self._watched.children(recursive=True):
+        for child in self._children:
             with suppress(psutil.NoSuchProcess):
                 theirs = child.cpu_times()
                 total += theirs.user + theirs.system
@@ -97,6 +103,7 @@ class Running:
         return replace(self._place, folder=folder)
 
     async def wait_ready(self) -> None:
+        """All of them have said so."""
         waiting = list(self._ones)
         while waiting:
             self.check()
@@ -105,6 +112,8 @@ class Running:
             waiting = [one for one in waiting if not one.said_ready()]
             await asyncio.sleep(LOOK_EVERY_S)
         self.ready_at = time.monotonic()
+        for one in self._ones:
+            one.find_children()
         self.start_cpu_s = self.cpu_s()
 
     def check(self) -> None:

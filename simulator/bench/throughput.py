@@ -110,11 +110,12 @@ async def run_preloaded(
         LogWatch(kafka.connection, place.namespace) as log,
     ):
         await fill(client, place.namespace, what)
-        async with Running(subject, place, processes) as running:
-            answers = None
-            while answers is None or answers.commands < len(what.command_ids):
-                await _watch(log, kafka, running, samples, len(what.command_ids), live)
-                answers = await count_answers(client, place.namespace, samples[-1].stable, what.command_ids)
+        running = Running(subject, place, processes)
+        running.start()
+        try:
+            answers = await _until_all_answered(client, log, kafka, running, what, samples, live)
+        finally:
+            await running.stop()
     if answers.strangers:
         raise SubjectFailed(f"{subject.name} gave {answers.strangers:,} answers that nobody had asked for.")
     seen = points(samples, answers.offsets)
@@ -129,8 +130,32 @@ async def run_preloaded(
         start_s=running.ready_at - running.started_at,
         start_cpu_s=running.start_cpu_s,
         curve=[(round(point.at - running.ready_at, 3), point.answered) for point in seen],
-        **pace(seen)._asdict(),
+        **pace(running.ready_at, seen)._asdict(),
     )
+
+
+async def _until_all_answered(
+    client: AIOKafkaClient,
+    log: LogWatch,
+    kafka: Kafka,
+    running: Running,
+    what: Feed,
+    samples: list[Sample],
+    live: Live,
+) -> Answers:
+    """It is watched from its start, since it may answer before it says that it is ready."""
+    enough = len(what.command_ids)
+    getting_ready = asyncio.create_task(running.wait_ready())
+    try:
+        while True:
+            await _watch(log, kafka, running, samples, enough, live)
+            await getting_ready
+            answers = await count_answers(client, log.namespace, samples[-1].stable, what.command_ids)
+            if answers.commands >= enough:
+                return answers
+    finally:
+        getting_ready.cancel()
+        await asyncio.gather(getting_ready, return_exceptions=True)
 
 
 async def _watch(log: LogWatch, kafka: Kafka, running: Running, samples: list[Sample], enough: int, live: Live) -> None:
