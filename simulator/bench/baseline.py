@@ -14,7 +14,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from simulator.bench.measured import Measured
+from simulator.bench.measured import WHOLE_CPU, Measured
 from simulator.bench.spread import Spread, in_words
 
 EXACTLY_ONCE: Final = "payonce-exactly-once"
@@ -52,14 +52,14 @@ def ratios(measured: Measured, few: str, many: str, unit_us: float) -> dict[str,
         of_guarantee(guarantee).name: measured.ratio_of(few, EXACTLY_ONCE, f"payonce-{guarantee}", "steady_per_s")
         for guarantee in GUARANTEES
     }
-    found[BY_DEDUPLICATED.name] = measured.ratio_of(few, EXACTLY_ONCE, "payonce-deduplicated", "subject_cpu_us")
+    found[BY_DEDUPLICATED.name] = measured.ratio_of(few, EXACTLY_ONCE, "payonce-deduplicated", WHOLE_CPU.name)
     rows = {(row.setting, row.subject): row.figures for row in measured.rows()}
     here, there = rows.get((few, EXACTLY_ONCE)), rows.get((many, EXACTLY_ONCE))
     if here is not None:
-        found[COST.name] = _scaled(here["subject_cpu_us"], 1 / unit_us)
+        found[COST.name] = _scaled(here[WHOLE_CPU.name], 1 / unit_us)
         found[RATE.name] = _scaled(here["steady_per_s"], unit_us / 1e6)
     if here is not None and there is not None:
-        found[MANY_BY_FEW.name] = measured.ratio_between(few, many, EXACTLY_ONCE, "subject_cpu_us")
+        found[MANY_BY_FEW.name] = measured.ratio_between(few, many, EXACTLY_ONCE, WHOLE_CPU.name)
     return {name: spread for name, spread in found.items() if spread is not None}
 
 

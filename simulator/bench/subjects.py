@@ -40,6 +40,14 @@ class Subject(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def about(self) -> str:
+        """One sentence."""
+
+    @property
+    def does_the_work(self) -> bool:
+        """False where what stands on `replies` are no answers: a limit, not a processor."""
+
     def argv(self, place: Place) -> Sequence[str]: ...
 
     def environment(self, place: Place) -> Mapping[str, str]: ...
@@ -60,6 +68,14 @@ class Ours:
     @property
     def name(self) -> str:
         return f"{OURS}{self.guarantee}"
+
+    @property
+    def about(self) -> str:
+        return f"Our processor under {self.guarantee}."
+
+    @property
+    def does_the_work(self) -> bool:
+        return True
 
     def argv(self, place: Place) -> Sequence[str]:
         return [sys.executable, "-m", "services.processor"]
@@ -93,6 +109,14 @@ class Peer:
     @property
     def name(self) -> str:
         return str(self.peer.name)
+
+    @property
+    def about(self) -> str:
+        return str(getattr(self.peer, "about", ""))
+
+    @property
+    def does_the_work(self) -> bool:
+        return bool(getattr(self.peer, "does_the_work", True))
 
     def argv(self, place: Place) -> Sequence[str]:
         return self.command(

@@ -45,10 +45,33 @@ def told(measured: Measured) -> list[str]:
         sentences.append(
             f"Median of {measured.rounds} rounds (lowest … highest); a ratio is taken within a round, its median told."
         )
+    sentences += _what_they_did(measured)
     sentences += [f"{one['subject']} failed in round {one['round']}: {one['why']}" for one in measured.failed]
     sentences += measured.left_out
     if measured.interrupted:
         sentences.append("Interrupted: this is what was finished by then.")
+    return sentences
+
+
+def _what_they_did(measured: Measured) -> list[str]:
+    """Who is told apart by the answers: who knew the replays, and who does not do the work at all."""
+    knew: dict[str, bool] = {}
+    idle: dict[str, None] = {}
+    for run in measured.runs:
+        if not run.get("does_the_work", True):
+            idle[run["subject"]] = None
+        elif "replays" in run:
+            knew[run["subject"]] = knew.get(run["subject"], True) and run["replayed"] == run["replays"]
+    sentences = []
+    if knew:
+        names = [name for name, all_of_them in knew.items() if all_of_them]
+        others = [name for name, all_of_them in knew.items() if not all_of_them]
+        sentences.append(
+            f"Every replay was answered as one by {', '.join(names) or 'nobody'}"
+            + (f"; not by {', '.join(others)}." if others else ".")
+        )
+    if idle:
+        sentences.append(f"{', '.join(idle)}: a limit, which does not do the work.")
     return sentences
 
 

@@ -32,6 +32,8 @@ from simulator.log_fetch import fetch
 from simulator.log_watch import LogWatch
 
 LOOK_EVERY_S: Final = 0.1
+SHORT: Final = 100_000  # commands; a run of fewer lasts a few seconds, and is looked at more often
+LOOK_AT_SHORT_EVERY_S: Final = 0.025
 QUIET_S: Final = 0.5  # after the last stable offsets moved, and are far enough, the answers are counted
 STALLED_S: Final = 60.0
 REPLIES: Final = "replies"
@@ -47,7 +49,7 @@ class Answers:
     commands: int  # of those asked, how many were answered
     strangers: int  # answers to what nobody asked, or to the same once more
     replayed: int
-    statuses: dict[int, int]
+    statuses: dict[str, int]
 
     @property
     def count(self) -> int:
@@ -63,8 +65,10 @@ class Run:
     partitions: int
     processes: int
     commands: int
-    replayed: int
-    statuses: dict[int, int]
+    replays: int  # of the commands
+    replayed: int  # as the answers say
+    statuses: dict[str, int]
+    does_the_work: bool
     start_s: float  # from its start to ready
     start_cpu_s: float
     seconds: float  # from ready to the last answer
@@ -125,7 +129,9 @@ async def run_preloaded(
         partitions=place.partitions,
         processes=processes,
         commands=answers.commands,
+        replays=what.replays,
         replayed=answers.replayed,
+        does_the_work=subject.does_the_work,
         statuses=answers.statuses,
         start_s=running.ready_at - running.started_at,
         start_cpu_s=running.start_cpu_s,
@@ -161,9 +167,10 @@ async def _until_all_answered(
 async def _watch(log: LogWatch, kafka: Kafka, running: Running, samples: list[Sample], enough: int, live: Live) -> None:
     """Look at the stable ends until there may be enough of them and nothing moves any more."""
     spots = log.spots(REPLIES)
+    every_s = LOOK_EVERY_S if enough >= SHORT else LOOK_AT_SHORT_EVERY_S
     moved_at = time.monotonic()
     while True:
-        next_at = time.monotonic() + LOOK_EVERY_S
+        next_at = time.monotonic() + every_s
         stable = {partition: end for (_, partition), end in (await log.stable_ends(spots)).items()}
         now = time.monotonic()
         if samples and samples[-1].stable != stable:
@@ -189,7 +196,7 @@ async def count_answers(
     offsets: dict[int, array[int]] = {}
     answered: set[bytes] = set()
     strangers = replayed = 0
-    statuses: Counter[int] = Counter()
+    statuses: Counter[str] = Counter()
     for partition, end in stable.items():
         offsets[partition] = array("q")
         if not end:
@@ -203,7 +210,7 @@ async def count_answers(
                     strangers += 1
                     continue
                 answered.add(entry.key)
-                reply = orjson.loads(entry.value or b"null")
-                replayed += reply["replayed"] is True
-                statuses[reply["status"]] += 1
+                reply = orjson.loads(entry.value or b"{}")
+                replayed += reply.get("replayed") is True
+                statuses[str(reply.get("status"))] += 1
     return Answers(offsets, len(answered), strangers, replayed, dict(statuses))

@@ -42,9 +42,11 @@ class _Usual(NamedTuple):
 
 
 USUAL: Final = {
-    "throughput": _Usual(300_000, 3, 0.0, ("*",)),
-    "latency": _Usual(0, 3, 8.0, ("payonce-exactly-once", "*streams*10*")),
-    "growth": _Usual(150_000, 3, 8.0, ("payonce-exactly-once", "*streams*10*")),
+    "throughput": _Usual(
+        300_000, 3, 0.0, ("payonce-*", "streams-rocksdb-[12]-100", "streams-memory-2-100", "copier", "quixstreams")
+    ),
+    "latency": _Usual(0, 3, 8.0, ("payonce-exactly-once", "streams-rocksdb-[12]-10")),
+    "growth": _Usual(150_000, 3, 8.0, ("payonce-exactly-once", "streams-rocksdb-1-*")),
     "smoke": _Usual(24_000, 2, 0.0, ("payonce-*",)),
 }
 
@@ -70,7 +72,8 @@ def bench(
         bool, typer.Option("--smoke", help="A minute's look at ratios, held against benchmarks/baseline.json.")
     ] = False,
     only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Measure these only; a glob, may be said again.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Measure these instead of the usual ones; a glob, may be said again."),
     ] = None,
     commands: Annotated[
         int | None,
@@ -98,7 +101,7 @@ def bench(
 
     Example: payonce bench
     Example: payonce bench --only 'payonce-*' --commands 100000 --repeat 5
-    Example: payonce bench --latency --only payonce-exactly-once
+    Example: payonce bench --latency --only payonce-exactly-once --only 'streams-*-10'
     Example: payonce bench --smoke
     """
     from simulator.bench import subjects  # noqa: PLC0415  not for --help
@@ -129,7 +132,7 @@ def bench(
 def _list(everybody: "list[Subject]", why_no_peers: str | None) -> int:
     with reader_may_leave():
         for subject in everybody:
-            typer.echo(subject.name)
+            typer.echo(f"{subject.name:24} {subject.about}")
     if why_no_peers:
         typer.echo(why_no_peers, err=True)
     return 0

@@ -40,7 +40,7 @@ async def test_ours_answers_everything_and_replays_what_it_looks_keys_up_for(
 ) -> None:
     """The answers are counted on the log, the CPU is of the process and the broker; no topic is left behind."""
     found = await run(kafka, namespace, tmp_path, Ours(guarantee))
-    assert (found.commands, found.statuses) == (COMMANDS, {201: COMMANDS})
+    assert (found.commands, found.statuses) == (COMMANDS, {"201": COMMANDS})
     assert found.replayed == (FEED.replays if guarantee.looks_at_keys else 0)
     assert found.steady_per_s > 0
     assert found.start_cpu_s > 0

@@ -25,6 +25,14 @@ class BenchPeer:
     def name(self) -> str:
         return f"peer-{self.mode}"
 
+    @property
+    def about(self) -> str:
+        return "A processor of a few lines."
+
+    @property
+    def does_the_work(self) -> bool:
+        return True
+
     def argv(self, place: Place) -> list[str]:
         where = [place.bootstrap, place.namespace, str(place.partitions)]
         return [sys.executable, "-m", "tests.support.bench_peer", self.mode, *where]

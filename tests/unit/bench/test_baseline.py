@@ -34,7 +34,7 @@ def measured() -> Measured:
             "round": number,
             "commands": 100,
             "steady_per_s": per_s,
-            "subject_cpu_us": cpu_us,
+            "whole_subject_cpu_us": cpu_us,
         }
 
     runs = [
