@@ -145,6 +145,10 @@ class Measured:
     def ratio_of(self, setting: str, ours: str, other: str, metric: str) -> Spread | None:
         return ratio(self._by_round(setting, ours, metric), self._by_round(setting, other, metric))
 
+    def limits(self) -> set[str]:
+        """Subjects whose replies are no answers."""
+        return {run["subject"] for run in self.runs if not run.get("does_the_work", True)}
+
     def ratio_between(self, low: str, high: str, subject: str, metric: str) -> Spread | None:
         """One subject's figure in the setting `high` by its figure in the setting `low`."""
         return ratio(self._by_round(high, subject, metric), self._by_round(low, subject, metric))

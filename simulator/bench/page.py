@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from simulator.bench.measured import KINDS, Measured, Row
+from simulator.bench.measured import KINDS, Measured, Metric
 from simulator.bench.picture import svg
 from simulator.bench.spread import in_words
 from simulator.bench.subjects import is_ours
@@ -62,26 +62,29 @@ def html(measured: Measured) -> str:
 
 
 def headline(measured: Measured) -> str:
-    """Our strongest guarantee beside the best peer, or its own figure."""
+    """Our strongest guarantee beside the best peer that does the work, or its own figure."""
     metric = measured.kind.metrics[0]
     rows = measured.rows()
     setting = rows[0].setting if rows else ""
-    mine = next((row for row in rows if row.subject == REFERENCE and row.setting == setting), None)
-    if mine is None or mine.figures[metric.name] is None:
-        return f"{metric.title}, {setting}"
-    figure = in_words(mine.figures[metric.name], metric.digits)
-    first = f"Exactly-once, {setting}: {figure} {metric.unit}, {metric.title}"
-    peers = [row for row in rows if row.setting == setting and not is_ours(row.subject) and row.figures[metric.name]]
+    here = {row.subject: row.figures[metric.name] for row in rows if row.setting == setting}
+    mine = here.get(REFERENCE)
+    if mine is None:
+        return f"{measured.kind.title}: {setting}"
+    first = f"Exactly-once, {setting}: {_figure(mine.median, metric)}"
+    idle = measured.limits()
+    peers = {name: spread for name, spread in here.items() if spread and not is_ours(name) and name not in idle}
     if not peers:
         return f"{first}."
-    best = sorted(peers, key=lambda row: _median(row, metric.name), reverse=metric.higher_is_better)[0]
-    times = measured.ratio_of(setting, REFERENCE, best.subject, metric.name)
-    return f"{first}: {in_words(times, 2)} times {best.subject}."
+    best = sorted(peers, key=lambda name: peers[name].median, reverse=metric.higher_is_better)[0]
+    times = measured.ratio_of(setting, REFERENCE, best, metric.name)
+    return (
+        f"{first}; the best peer, {best}: {_figure(peers[best].median, metric)}. Ours by theirs: {in_words(times, 2)}."
+    )
 
 
-def _median(row: Row, name: str) -> float:
-    spread = row.figures[name]
-    return spread.median if spread else 0.0
+def _figure(value: float, metric: Metric) -> str:
+    figure = f"{value:,.{metric.digits}f}"
+    return f"{figure} {metric.title}" if metric.unit == "/s" else f"{metric.title} {figure} {metric.unit}"
 
 
 def _settings(measured: Measured) -> list[str]:
@@ -91,7 +94,7 @@ def _settings(measured: Measured) -> list[str]:
 def _table(measured: Measured, setting: str) -> dict[str, Any]:
     rows = [row for row in measured.rows() if row.setting == setting]
     metrics = [metric for metric in measured.kind.metrics if any(row.figures[metric.name] for row in rows)]
-    head = ["commands", *[f"{metric.title}, {metric.unit}" for metric in metrics], "exactly-once by this"]
+    head = ["commands", *[f"{metric.title}, {metric.unit}" for metric in metrics], "exactly-once by it"]
     cells = [
         [
             row.subject,

@@ -29,12 +29,12 @@ def svg(measured: Measured) -> str:
         metric = measured.kind.metric(name)
         rows = [row for row in measured.rows() if row.figures[name] is not None]
         if rows:
-            panel, y = _panel(metric, rows, y)
+            panel, y = _panel(metric, rows, measured.limits(), y)
             panels.append(panel)
     return picture("bench.svg.j2", title=measured.kind.title, width=WIDTH, height=y + TOP, names=NAMES, panels=panels)
 
 
-def _panel(metric: Metric, rows: list[Row], y: int) -> tuple[dict[str, Any], int]:
+def _panel(metric: Metric, rows: list[Row], limits: set[str], y: int) -> tuple[dict[str, Any], int]:
     most = max(spread.high for row in rows if (spread := row.figures[metric.name])) or 1.0
     better = "more is better" if metric.higher_is_better else "less is better"
     panel: dict[str, Any] = {"title": f"{metric.title}, {metric.unit} ({better})", "y": y + PANEL / 2, "bars": []}
@@ -50,8 +50,8 @@ def _panel(metric: Metric, rows: list[Row], y: int) -> tuple[dict[str, Any], int
                 continue
             panel["bars"].append(
                 {
-                    "subject": row.subject,
-                    "ours": is_ours(row.subject),
+                    "subject": f"{row.subject} (a limit)" if row.subject in limits else row.subject,
+                    "kind": "ours" if is_ours(row.subject) else "limit" if row.subject in limits else "peer",
                     "y": y,
                     "width": _x(spread.median, most),
                     "low": NAMES + _x(spread.low, most),

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from simulator.bench.measured import Measured, Row
 from simulator.bench.spread import Spread, in_words
-from simulator.bench.subjects import is_ours
+from simulator.bench.subjects import OURS, is_ours
 
 REFERENCE: Final = "payonce-exactly-once"
 
@@ -56,11 +56,9 @@ def told(measured: Measured) -> list[str]:
 def _what_they_did(measured: Measured) -> list[str]:
     """Who is told apart by the answers: who knew the replays, and who does not do the work at all."""
     knew: dict[str, bool] = {}
-    idle: dict[str, None] = {}
+    idle = measured.limits()
     for run in measured.runs:
-        if not run.get("does_the_work", True):
-            idle[run["subject"]] = None
-        elif "replays" in run:
+        if run["subject"] not in idle and "replays" in run:
             knew[run["subject"]] = knew.get(run["subject"], True) and run["replayed"] == run["replays"]
     sentences = []
     if knew:
@@ -71,7 +69,7 @@ def _what_they_did(measured: Measured) -> list[str]:
             + (f"; not by {', '.join(others)}." if others else ".")
         )
     if idle:
-        sentences.append(f"{', '.join(idle)}: a limit, which does not do the work.")
+        sentences.append(f"{', '.join(sorted(idle))}: a limit, which does not do the work.")
     return sentences
 
 
@@ -91,7 +89,7 @@ def _setting(measured: Measured, setting: str, rows: list[Row]) -> Table:
             metric.short if metric.unit == "/s" else f"{metric.short}\n{metric.unit}", justify="right", no_wrap=True
         )
         if metric is first and against:
-            table.add_column("exactly-once\nby this", justify="right", no_wrap=True)
+            table.add_column("exactly-\nonce by it", justify="right", no_wrap=True)
     for row in rows:
         cells = [] if each else [f"{row.commands:,}"]
         for metric in metrics:
@@ -110,18 +108,21 @@ def _setting(measured: Measured, setting: str, rows: list[Row]) -> Table:
 
 
 def _beside_peers(measured: Measured, rows: list[Row]) -> Table:
+    """A row for each peer in each setting, a column for each of ours."""
     metric = measured.kind.metrics[0]
-    table = Table(title=f"Ours by theirs, {metric.title}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("")
-    others = list(dict.fromkeys(row.subject for row in rows if not is_ours(row.subject)))
-    for other in others:
-        table.add_column(other, justify="right")
-    for row in rows:
-        if is_ours(row.subject):
-            table.add_row(
-                f"{row.subject}, {row.setting}",
-                *[_times(measured.ratio_of(row.setting, row.subject, other, metric.name)) for other in others],
-            )
+    table = Table(title=f"Ours by theirs, {metric.title}", title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    ours = list(dict.fromkeys(row.subject for row in rows if is_ours(row.subject)))
+    settings = list(dict.fromkeys(row.setting for row in rows))
+    for name in ours:
+        table.add_column(name.removeprefix(OURS), justify="right", no_wrap=True)
+    for setting in settings:
+        if len(settings) > 1:
+            table.add_row(setting, style="italic")
+        for row in rows:
+            if row.setting == setting and not is_ours(row.subject):
+                cells = [_times(measured.ratio_of(setting, name, row.subject, metric.name)) for name in ours]
+                table.add_row(row.subject, *[cell.replace(" (", "\n").rstrip(")") for cell in cells])
     return table
 
 

@@ -114,7 +114,15 @@ def test_a_folder_has_figures_picture_and_page(measured: Measured, tmp_path: Pat
     }
     assert json.loads((tmp_path / "throughput.json").read_text()) == json.loads(json.dumps(measured.to_json()))
     assert "A &amp; B &lt;9000&gt;" in shown.read_text()
-    assert "2.00 times a&lt;peer&gt;" in shown.read_text()
+    assert "the best peer, a&lt;peer&gt;: 500 commands a second. Ours by theirs: 2.00" in shown.read_text()
     told = (tmp_path / "README.md").read_text()
     assert page.readme(tmp_path) == told
     assert "| payonce-exactly-once | 1,000 | 2,000 (1,000 … 3,000) |" in told
+
+
+def test_a_limit_is_no_peer_that_ours_is_told_beside(measured: Measured) -> None:
+    """Whoever does not do the work has a bar of its own colour, and never the headline."""
+    measured.runs.append({**run("a-limit", 1, 9_000.0), "does_the_work": False})
+    assert "a<peer>" in page.headline(measured)
+    assert "a-limit: a limit, which does not do the work." in table.told(measured)
+    assert 'class="limit"' in svg(measured)
