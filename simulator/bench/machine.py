@@ -7,6 +7,7 @@ Units:   bytes; a load average is of the minute before.
 import os
 import platform
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def machine(kafka: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "kafka": KAFKA_VERSION if kafka == "embedded" else f"at {kafka}",
         "payonce": version("payonce"),
+        "hot_path": "native" if find_spec("services._native") else "python",
         "load_average": round(os.getloadavg()[0], 2),
     }
 

@@ -38,6 +38,7 @@ def told(measured: Measured) -> list[str]:
     where = (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB,"
         f" {machine['kernel']}, Python {machine['python']}, Kafka {machine['kafka']};"
+        f" ours with its hot path {'native' if machine['hot_path'] == 'native' else 'in Python'};"
         f" load average at the start {machine['load_average']:.2f}."
     )
     sentences = [where]

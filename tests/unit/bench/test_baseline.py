@@ -60,7 +60,7 @@ def test_ratios_are_of_one_run_on_one_machine() -> None:
 def test_what_was_committed_does_not_regress_against_itself() -> None:
     """Whatever ratios there are."""
     found = {name: at(1.0) for name in KNOWN}
-    assert not regressed(found, read_baseline(json.dumps(baseline_json(found))))
+    assert not regressed(found, read_baseline(json.dumps({"native": baseline_json(found)}), "native"))
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,16 @@ def test_a_ratio_that_is_measured_no_more_is_told() -> None:
     assert "nothing was measured" in sentence
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"ratios": {"one": {"was": 1}}}', '{"ratios": {"one": 1}}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"native": {"one": {"was": 1}}}', '{"native": {"one": 1}}', '{"python": {}}']
+)
 def test_what_is_no_baseline_is_told_in_a_sentence(text: str) -> None:
     """Not a traceback."""
     with pytest.raises(InvalidBaseline, match="no baseline of this version"):
-        read_baseline(text)
+        read_baseline(text, "native")
 
 
-def test_the_committed_baseline_has_every_ratio_that_is_measured() -> None:
+@pytest.mark.parametrize("hot_path", ["native", "python"])
+def test_the_committed_baseline_has_every_ratio_that_is_measured(hot_path: str) -> None:
     """And no other."""
-    assert read_baseline(BASELINE.read_text()).keys() == KNOWN.keys()
+    assert read_baseline(BASELINE.read_text(), hot_path).keys() == KNOWN.keys()

@@ -21,6 +21,7 @@ MACHINE = {
     "kernel": "Linux 6",
     "python": "3.11",
     "kafka": "4.3.1",
+    "hot_path": "native",
     "load_average": 0.1,
 }
 
