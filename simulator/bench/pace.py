@@ -83,6 +83,12 @@ def pace(ready_at: float, seen: Sequence[Point]) -> Pace:
     )
 
 
+def thinned(seen: Sequence[Point], most: int = 60) -> list[Point]:
+    """As many of them as a picture needs, evenly, the first and the last among them."""
+    step = max(1, -(-(len(seen) - 1) // (most - 1)))
+    return [*seen[:-1:step], seen[-1]]
+
+
 class _Moment(NamedTuple):
     at: float
     answered: float

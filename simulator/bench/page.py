@@ -46,7 +46,8 @@ def _json(measured: Measured) -> str:
 def html(measured: Measured) -> str:
     return render(
         "bench.html.j2",
-        {"end_s": 1, "warm_up_s": 0, "faults": []},  # no plot: the picture is drawn already
+        {},
+        drawn_by=(),
         sections=SECTIONS,
         sources=f"{measured.kind.name}.json",
         title=measured.kind.title,

@@ -20,11 +20,12 @@ import orjson
 import psutil
 from aiokafka import TopicPartition
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
 
 from events.connection import KafkaConnection
 from events.topics import topic_name
 from simulator.audit.log import Bounds, Fate
-from simulator.bench.pace import Sample, pace, points
+from simulator.bench.pace import Sample, pace, points, thinned
 from simulator.bench.processes import Running
 from simulator.bench.subjects import Place, Subject, SubjectFailed
 from simulator.bench.topics import Feed, client_of, fill, topics
@@ -118,6 +119,8 @@ async def run_preloaded(
         running.start()
         try:
             answers = await _until_all_answered(client, log, kafka, running, what, samples, live)
+        except (KafkaError, TimeoutError) as error:
+            raise SubjectFailed(f"{subject.name} could not be watched, Kafka answered {error!r}.") from None
         finally:
             await running.stop()
     if answers.strangers:
@@ -135,7 +138,7 @@ async def run_preloaded(
         statuses=answers.statuses,
         start_s=running.ready_at - running.started_at,
         start_cpu_s=running.start_cpu_s,
-        curve=[(round(point.at - running.ready_at, 3), point.answered) for point in seen],
+        curve=[(round(point.at - running.ready_at, 3), point.answered) for point in thinned(seen)],
         **pace(running.ready_at, seen)._asdict(),
     )
 

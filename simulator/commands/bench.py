@@ -150,11 +150,20 @@ async def _bench(given: Given, asked: _Asked) -> int:
         began_at=time.time_ns() // 1_000_000,
         left_out=asked.left_out,
     )
-    interrupted = await _until_done(given, asked, measured)
+    interrupted: int | None = None
+    failure: Failure | None = None
+    try:
+        interrupted = await _until_done(given, asked, measured)
+    except Failure as error:
+        failure = error  # what was finished by then is told all the same
+        measured.interrupted = True
     told: list[str] = []
-    if asked.kind == "smoke" and interrupted is None:
+    if asked.kind == "smoke" and not measured.interrupted:
         told = _hold_against_baseline(measured, asked)
-    _show(given, measured, asked)
+    if measured.runs or failure is None:
+        _show(given, measured, asked)
+    if failure is not None:
+        raise failure
     for sentence in told:
         typer.echo(sentence, err=True)
     if interrupted is not None:

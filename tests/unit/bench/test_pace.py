@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.bench.pace import Point, Sample, pace, points
+from simulator.bench.pace import Point, Sample, pace, points, thinned
 
 
 def line(*answered: int, broker: bool = True) -> list[Point]:
@@ -60,3 +60,14 @@ def test_the_time_before_it_was_ready_does_not_count() -> None:
 def test_who_answers_before_it_says_that_it_is_ready_gains_nothing() -> None:
     """It is timed from the last look that saw no answer."""
     assert pace(3.5, line(0, 0, 1_000, 2_000, 3_000)) == pace(1.0, line(0, 0, 1_000, 2_000, 3_000))
+
+
+@pytest.mark.parametrize("count", [1, 2, 59, 60, 61, 119, 1_000])
+def test_a_long_run_keeps_its_first_and_its_last_look(count: int) -> None:
+    """And no more than a picture needs."""
+    seen = line(*range(count))
+    kept = thinned(seen)
+    assert len(kept) <= 60
+    assert (kept[0], kept[-1]) == (seen[0], seen[-1])
+    assert sorted(set(kept)) == kept
+    assert len(kept) == count or count > 60

@@ -116,6 +116,7 @@ def test_a_folder_has_figures_picture_and_page(measured: Measured, tmp_path: Pat
     assert json.loads((tmp_path / "throughput.json").read_text()) == json.loads(json.dumps(measured.to_json()))
     assert "A &amp; B &lt;9000&gt;" in shown.read_text()
     assert "the best peer, a&lt;peer&gt;: 500 commands a second. Ours by theirs: 2.00" in shown.read_text()
+    assert "<script>" not in shown.read_text()
     told = (tmp_path / "README.md").read_text()
     assert page.readme(tmp_path) == told
     assert "| payonce-exactly-once | 1,000 | 2,000 (1,000 … 3,000) |" in told
