@@ -122,21 +122,29 @@ def readme(folder: Path) -> str:
     parts = ["# Measured with `payonce bench`", "", "Written by `payonce bench --save`; not edited by hand.", ""]
     for name in KINDS:
         path = folder / f"{name}.json"
-        if not path.is_file():
-            continue
-        measured = Measured.from_json(json.loads(path.read_text(encoding="utf-8")))
-        parts += [f"## {measured.kind.title}", "", f"`{measured.options['command']}`, {instant(measured.began_at)}", ""]
-        parts += [f"![{measured.kind.title}]({name}.svg)", ""]
-        for setting in _settings(measured):
-            table = _table(measured, setting)
-            parts += [
-                f"### {setting}",
-                "",
-                f"| | {' | '.join(table['head'])} |",
-                "| --- |" + " ---: |" * len(table["head"]),
-            ]
-            parts += [f"| {' | '.join(row)} |" for row in table["rows"]]
-            parts.append("")
-        parts += [f"- {sentence}" for sentence in told(measured)]
-        parts += ["", f"Every run: [{name}.json]({name}.json).", ""]
+        if path.is_file():
+            parts += _section(path)
     return "\n".join(parts)
+
+
+def _section(path: Path) -> list[str]:
+    """Of one kind; a file that another version left is said to be one."""
+    try:
+        measured = Measured.from_json(json.loads(path.read_text(encoding="utf-8")))
+        sentences = told(measured)
+    except (KeyError, TypeError, ValueError):
+        return [f"`{path.name}` is of another version; measure it again.", ""]
+    title = measured.kind.title
+    parts = [f"## {title}", "", f"`{measured.options['command']}`, {instant(measured.began_at)}", ""]
+    parts += [f"![{title}]({measured.kind.name}.svg)", ""]
+    for setting in _settings(measured):
+        table = _table(measured, setting)
+        parts += [
+            f"### {setting}",
+            "",
+            f"| | {' | '.join(table['head'])} |",
+            "| --- |" + " ---: |" * len(table["head"]),
+        ]
+        parts += [f"| {' | '.join(row)} |" for row in table["rows"]]
+        parts.append("")
+    return [*parts, *[f"- {sentence}" for sentence in sentences], "", f"Every run: [{path.name}]({path.name}).", ""]

@@ -128,3 +128,12 @@ def test_a_limit_is_no_peer_that_ours_is_told_beside(measured: Measured) -> None
     assert "a<peer>" in page.headline(measured)
     assert "a-limit: a limit, which does not do the work." in table.told(measured)
     assert 'class="limit"' in svg(measured)
+
+
+def test_a_file_of_another_version_is_left_out_of_the_page_of_all(measured: Measured, tmp_path: Path) -> None:
+    """And said to be one; what was just measured is there."""
+    (tmp_path / "latency.json").write_text('{"kind": "latency", "runs": []}')
+    page.save(measured, tmp_path)
+    told = (tmp_path / "README.md").read_text()
+    assert "`latency.json` is of another version" in told
+    assert "## Preloaded commands" in told
