@@ -205,15 +205,16 @@ async def count_answers(
         if not end:
             continue
         async for fetched in fetch(client, TopicPartition(topic, partition), Bounds(0, end, end)):
-            for entry in fetched.entries:
-                if entry.fate is not Fate.COMMITTED:
+            for batch in fetched.batches:
+                if batch.fate is not Fate.COMMITTED:
                     continue
-                offsets[partition].append(entry.offset)
-                if entry.key is None or entry.key not in asked or entry.key in answered:
-                    strangers += 1
-                    continue
-                answered.add(entry.key)
-                reply = orjson.loads(entry.value or b"{}")
-                replayed += reply.get("replayed") is True
-                statuses[str(reply.get("status"))] += 1
+                offsets[partition].extend(batch.offsets)
+                for key, value in zip(batch.keys, batch.values, strict=True):
+                    if key is None or key not in asked or key in answered:
+                        strangers += 1
+                        continue
+                    answered.add(key)
+                    reply = orjson.loads(value or b"{}")
+                    replayed += reply.get("replayed") is True
+                    statuses[str(reply.get("status"))] += 1
     return Answers(offsets, len(answered), strangers, replayed, dict(statuses))
