@@ -19,6 +19,7 @@ import typer
 
 from events.options import InvalidOption, refuse_unknown_environment
 from simulator.commands import audit, charge_events, keys, rendering, services
+from simulator.commands.bench import bench
 from simulator.commands.simulate import compare, demo, simulate
 from simulator.commands.up import up
 from simulator.failure import Failure
@@ -53,6 +54,7 @@ app.command()(simulate)
 app.command()(compare)
 app.command()(rendering.report)
 app.command()(audit.audit)
+app.command()(bench)
 app.add_typer(keys.app, name="keys")
 app.add_typer(charge_events.app, name="events")
 app.command()(services.gateway)

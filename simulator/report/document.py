@@ -10,6 +10,7 @@ Source:  Jinja2 with autoescape for every template, undefined names are errors. 
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -38,9 +39,9 @@ def _environment() -> Environment:
     return environment
 
 
-def render(template: str, data: dict[str, Any], **words: Any) -> str:
-    """`data` is for the plots, `words` are for the template."""
-    scripts = [_asset(name) for name in SCRIPTS]
+def render(template: str, data: dict[str, Any], *, drawn_by: Sequence[str] = SCRIPTS, **words: Any) -> str:
+    """`data` is for the plots, `words` are for the template; a page whose picture is drawn already needs no script."""
+    scripts = [_asset(name) for name in drawn_by]
     return (
         _environment()
         .get_template(template)
@@ -53,6 +54,11 @@ def render(template: str, data: dict[str, Any], **words: Any) -> str:
             **words,
         )
     )
+
+
+def picture(template: str, **words: Any) -> str:
+    """An SVG of its own, with neither scripts nor numbers inlined."""
+    return _environment().get_template(template).render(**words)
 
 
 def _digits(amount: int, currency: str) -> str:
@@ -72,5 +78,6 @@ def _policy(scripts: list[Markup]) -> str:
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
     )
+    scripts_from = hashes or "'none'"
     rest = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-    return f"default-src 'none'; script-src {hashes}; {rest}"
+    return f"default-src 'none'; script-src {scripts_from}; {rest}"
