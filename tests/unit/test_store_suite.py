@@ -11,7 +11,7 @@ import pytest
 
 from services.processor.store.memory import MemoryStore
 from services.processor.store.port import NOTHING, Change, KeyStore, Reach
-from services.processor.store.rocks import RocksStore, StoreBusy
+from services.processor.store.rocks import BLOOM_BITS_PER_KEY, RocksStore, StoreBusy
 
 IDS = {"t.keys": "1", "t.charges": "2"}
 OTHER_IDS = {"t.keys": "1", "t.charges": "3"}
@@ -92,6 +92,21 @@ def test_a_rebuild_is_found_at_once_and_after_a_restart(tmp_path: Path, rebuildi
     again = RocksStore(tmp_path / "store")
     assert again.reach(3) == Reach(2, 1, 1)
     assert again.get(3, [b"a", b"b"]) == {b"a": b"3", b"b": b"2"}
+    again.close()
+
+
+def test_filters_outlive_a_restart(tmp_path: Path) -> None:
+    """A store that is opened again still knows without reading a block that a key was never there."""
+    count = 20_000
+    first = RocksStore(tmp_path / "store")
+    first.open(IDS)
+    first.apply({0: Change({b"%d" % n: b"v" for n in range(count)}, Reach(1, 1, 1))})
+    first.close()
+    again = RocksStore(tmp_path / "store")
+    assert again.get(0, [b"10000x"]) == {}
+    in_memory = again._database.property_int_value("rocksdb.estimate-table-readers-mem")
+    assert in_memory is not None
+    assert in_memory > count * BLOOM_BITS_PER_KEY / 8
     again.close()
 
 

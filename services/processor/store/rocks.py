@@ -63,7 +63,9 @@ class RocksStore:
         self._rebuilding = False
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._database = Rdict(str(folder), options=_options())
+            options = _options()
+            # Named, too: else rocksdict takes what an existing store was written with, which has lost its filters.
+            self._database = Rdict(str(folder), options, {"default": options})
         except Exception as error:  # rocksdict raises nothing more specific than Exception
             raise StoreBusy(f"The key store in {folder} cannot be opened: {error}.") from error
 
