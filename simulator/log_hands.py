@@ -15,6 +15,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import KafkaError
 
 from events.topics import topic_name
@@ -99,6 +102,8 @@ async def stranger(log: LogWatch) -> AsyncIterator[AIOKafkaConsumer]:
         enable_auto_commit=False,
         session_timeout_ms=6_000,
         heartbeat_interval_ms=500,
+        # Whichever the group's members have; aiokafka offers them one after the other, each beside those before it.
+        partition_assignment_strategy=[RangePartitionAssignor, RoundRobinPartitionAssignor, StickyPartitionAssignor],
         **{**log.options, "client_id": "payonce-simulator-stranger"},
     )
     try:

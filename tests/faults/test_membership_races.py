@@ -69,9 +69,7 @@ async def test_a_stale_owner_cannot_commit(
     """Offsets captured at assignment are good until the next generation begins, and refused from then on."""
     captured = await assigned(racer)
     await commits(world, out, captured)  # stable
-    joining = asyncio.ensure_future(leader.join())
-    await wait_until(lambda: racer.current is None, timeout_s=10, message="the racer did not notice the rebalance")
-    await joining
+    await leader.join()
     with pytest.raises(StaleGeneration):  # the new generation has begun; nobody knows the shares yet
         await commits(world, out, captured)
     assert not await racer.confirm(captured)
@@ -84,6 +82,23 @@ async def test_a_stale_owner_cannot_commit(
     assert not await racer.confirm(captured)
 
 
+async def test_a_rebalance_in_preparation_stops_nobody(
+    world: KafkaWorld, log: KafkaLog, leader: RawMember, racer: KafkaMembership, out: TopicPartition
+) -> None:
+    """As long as one member has not joined again, everybody else's offsets are good, and refused as soon as it has."""
+    captured = await assigned(racer)
+    newcomer = RawMember(another(world), another(world), world.group, world.commands)
+    joining = asyncio.ensure_future(newcomer.join())
+    await wait_until(lambda: racer._rejoining, timeout_s=10, message="the racer did not notice the rebalance")
+    assert not joining.done()
+    assert racer.current == captured
+    await commits(world, out, captured)
+    await asyncio.gather(leader.join(), joining)
+    with pytest.raises(StaleGeneration):
+        await commits(world, out, captured)
+    await newcomer.close()
+
+
 async def test_the_live_generation_is_not_to_be_trusted(
     world: KafkaWorld, log: KafkaLog, leader: RawMember, racer: KafkaMembership, out: TopicPartition
 ) -> None:
@@ -94,7 +109,7 @@ async def test_the_live_generation_is_not_to_be_trusted(
     await wait_until(
         lambda: live.generation > captured.generation, timeout_s=10, message="the racer did not join again"
     )
-    assert racer.current is None, "an assignment before the shares are known"
+    assert racer.current == captured, "an assignment before the shares are known"
     await commits(world, out, Assignment(live.member_id, live.generation, frozenset()))  # so it would be accepted
     with pytest.raises(StaleGeneration):
         await commits(world, out, captured)
@@ -135,7 +150,7 @@ async def test_an_evicted_member_is_told(
     assert not await racer.confirm(captured)
     await leader.sync({leader.member_id: [0, 1], **{one: [2 + at] for at, one in enumerate(leader.others)}})
     await joining
-    assert (await assigned(racer)).member_id != captured.member_id
+    assert (await assigned(racer, than=captured)).member_id != captured.member_id
     await successor.close()
 
 

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocol
 from kio.schema.heartbeat.v4 import HeartbeatRequest, HeartbeatResponse
 from kio.schema.join_group.v9 import JoinGroupRequest, JoinGroupResponse
@@ -49,7 +49,7 @@ class RawMember:
 
     async def join(self) -> None:
         """Answered when every member has joined; the first member of a group leads it."""
-        metadata = RoundRobinPartitionAssignor.metadata([self._topic]).encode()
+        metadata = StickyPartitionAssignor.metadata([self._topic]).encode()
 
         async def ask() -> JoinGroupResponse:
             request = JoinGroupRequest(
@@ -58,7 +58,7 @@ class RawMember:
                 rebalance_timeout=_REBALANCE,
                 member_id=self.member_id,
                 protocol_type="consumer",
-                protocols=(JoinGroupRequestProtocol(name="roundrobin", metadata=metadata),),
+                protocols=(JoinGroupRequestProtocol(name=StickyPartitionAssignor.name, metadata=metadata),),
             )
             answer = await self._cluster.call_coordinator(CoordinatorOf.GROUP, self._group, request, JoinGroupResponse)
             if answer.error_code == Code.member_id_required:
@@ -80,7 +80,7 @@ class RawMember:
             generation_id=i32(self.generation),
             member_id=self.member_id,
             protocol_type="consumer",
-            protocol_name="roundrobin",
+            protocol_name=StickyPartitionAssignor.name,
             assignments=tuple(
                 SyncGroupRequestAssignment(
                     member_id=member,
