@@ -73,3 +73,6 @@ class Declarations:
         found: dict[bytes, bytes | None],
         records: tuple[Packed, Packed, Packed],  # of keys, charges and replies
     ) -> Turn: ...
+
+def restored_events(records: Sequence[Record]) -> dict[bytes, bytes | None] | None:
+    """The store's writes that records of `charges` stand for; None where one of them is left to Python."""

@@ -84,6 +84,22 @@ pub fn parse_spanned(raw: &[u8]) -> Option<(Value<'_>, Vec<Range<usize>>)> {
     (reader.at == raw.len()).then_some((value, reader.spans))
 }
 
+/// The first members of an object, where they are these and in this order; what follows them is not looked at.
+pub fn leading<'a, const N: usize>(raw: &'a [u8], names: [&str; N]) -> Option<[Value<'a>; N]> {
+    let text = std::str::from_utf8(raw).ok()?;
+    let mut reader = Reader { text, bytes: raw, at: 0, spans: Vec::new() };
+    let mut found = [const { Value::Null }; N];
+    for (at, name) in names.into_iter().enumerate() {
+        reader.take(if at == 0 { b'{' } else { b',' })?;
+        if reader.string()?.raw != name {
+            return None;
+        }
+        reader.take(b':')?;
+        found[at] = reader.value(1)?;
+    }
+    (reader.peek()? == b',').then_some(found)
+}
+
 struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],

@@ -9,6 +9,7 @@ mod declared;
 mod json;
 mod names;
 mod packed;
+mod restored;
 mod turn;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -62,10 +63,17 @@ impl Declarations {
     }
 }
 
+/// The store's writes that records of `charges` stand for; None where they are left to Python.
+#[pyfunction]
+fn restored_events<'py>(records: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    guarded(|| restored::events(records))
+}
+
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Declarations>()?;
     module.add_class::<Commands>()?;
     module.add_class::<Turn>()?;
-    module.add_class::<Packed>()
+    module.add_class::<Packed>()?;
+    module.add_function(wrap_pyfunction!(restored_events, module)?)
 }

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from events.charge_events import CHARGE_EVENTS
 from events.identifiers import command_key, event_id, key_name
 from services.kafka.port import Headers
-from services.processor.domain.stored import of_charge, of_event, of_key, restored_many
+from services.native import native
+from services.processor.domain.stored import _restored_events, of_charge, of_event, of_key, restored_many
 
 COMMAND = "01890000-0000-7000-8000-000000000001"
 CHARGE = "ch_" + "0" * 32
@@ -52,10 +53,19 @@ def test_an_event_says_which_key_it_was_executed_under(merchant: str, key: str |
     """Whatever characters the key has, and without one it is the command's."""
     value = event(merchant, key, kind)
     under = command_key(merchant, COMMAND) if key is None else key_name(merchant, key)
-    assert restored_many("charges", [Read(CHARGE.encode(), value)]) == {
+    records = [Read(CHARGE.encode(), value)]
+    assert restored_many("charges", records) == {
         of_charge(CHARGE): value,
         of_event(event_id(merchant, COMMAND)): under.encode(),
     }
+    assert _restored_events(records) == restored_many("charges", records)
+
+
+def test_a_usual_event_is_read_natively() -> None:
+    """Otherwise a rebuild would be right, and slow."""
+    assert native is not None
+    for key in ("k", None):
+        assert native.restored_events([Read(CHARGE.encode(), event("shop", key))]) is not None
 
 
 @given(st.permutations(list(orjson.loads(event("shop", "k")))), st.booleans())

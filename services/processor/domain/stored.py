@@ -10,22 +10,15 @@ In:      records of `keys` and `charges`, in log order.
 Out:     writes of the store; None deletes.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from events.identifiers import POSITION_KEY, command_key, key_name
 from services.kafka.port import Outgoing, Record
+from services.native import native
 from services.processor.domain.rules import Standing
-
-# An event as services.processor.domain.writing makes it, up to its data. Any other form is read as JSON.
-_EVENT = re.compile(
-    rb'{"event_id":"(evt_[0-9a-f]{32})","type":"[a-z._]+","charge_id":"[a-z_0-9]+","merchant_id":"([a-z0-9_]+)",'
-    rb'"amount":\d+,"currency":"[a-z]+","sequence":\d+,"occurred_at":\d+,"command_id":"[^"\\]+",'
-    rb'"idempotency_key":"([^"\\]+)","data":'
-)
 
 
 def of_key(record_key: bytes) -> bytes:
@@ -45,23 +38,21 @@ def restored(topic: str, record: Record) -> list[tuple[bytes, bytes | None]]:
     return list(restored_many(topic, (record,)).items())
 
 
-def restored_many(topic: str, records: Iterable[Record]) -> dict[bytes, bytes | None]:
+def restored_many(topic: str, records: Sequence[Record]) -> dict[bytes, bytes | None]:
     """The writes that these records of `keys` or `charges` stand for, in log order: of one key the newest counts."""
     if topic == "keys":
         return {b"k" + record.key: record.value for record in records if record.key is not None}
+    natively: dict[bytes, bytes | None] | None = native.restored_events(records) if native is not None else None
+    return _restored_events(records) if natively is None else natively
+
+
+def _restored_events(records: Sequence[Record]) -> dict[bytes, bytes | None]:
     writes: dict[bytes, bytes | None] = {}
-    match = _EVENT.match
     for record in records:
         key, value = record.key, record.value
-        if key is None or value is None:
-            continue
-        writes[b"c" + key] = value
-        found = match(value)
-        if found is not None:
-            event, merchant, idempotency_key = found.groups()
-            writes[b"e" + event] = b"%b/%b" % (merchant, idempotency_key)
-        else:
+        if key is not None and value is not None:
             event_id, executed_under = _executed(value)
+            writes[b"c" + key] = value
             writes[of_event(event_id)] = executed_under
     return writes
 
