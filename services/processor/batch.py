@@ -138,7 +138,8 @@ def settle_partition(
 
     Moves the holding on. What comes of it may yet fail: then all of them are forgotten and taken over again.
     """
-    candidates = expiry.take(partition, holding.standing.clock, EXPIRED_MOST)
+    commands = len(decoded.records) if decoded is not None else 0
+    candidates = expiry.take(partition, holding.standing.clock, EXPIRED_MOST, commands)
     if decoded is None and not candidates:
         return None
     rules = rules_for(terms, partition)
