@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from services.kafka.port import Reader, Record, TopicPartition
 
 # A transaction must end long before its time-out, and whoever waits for an answer waits for the whole of it.
-RECORDS_MOST: Final = 4_000
+RECORDS_MOST: Final = 6_000
 
 
 class Portion(NamedTuple):
