@@ -22,6 +22,7 @@ from tests.support.brokers import OwnBroker
 from tests.support.certificates import make_certificates
 from tests.support.scram import ANOTHER_NAME, properties, scram_broker
 from tests.support.up import running
+from tests.support.wait import wait_until
 
 AT_ONCE_S = 30.0  # bounds a hang on a loaded machine; a broker that is away is waited for a minute
 TOLD = {
@@ -108,7 +109,12 @@ async def test_the_whole_command_line_over_scram(broker: OwnBroker, tmp_path: Pa
         async with LogWatch(to, namespace) as log:
             assert [one.partitions for one in await log.owners()] == [(0,)]
             await move_group_offsets(log, {0: 0})
-            assert await log.group_offsets() == {0: 0}
+
+            async def is_moved() -> bool:
+                return await log.group_offsets() == {0: 0}
+
+            # The markers of the transaction that moved them are written after its end was answered.
+            await wait_until(is_moved, timeout_s=5, message="the group's offsets did not move")
 
 
 @pytest.mark.parametrize(("command", "wrong"), REFUSALS)
