@@ -148,8 +148,8 @@ class Load:
 
     async def click(
         self, errand: "_Errand", attempt: int, click: Click, rng: Chance, due: float
-    ) -> tuple[Outcome, Answer | None]:
-        """One HTTP request, planned for `due`, and its two lines of history."""
+    ) -> tuple[Outcome, Answer | None, float]:
+        """One HTTP request, planned for `due`, its two lines of history, and when it ended."""
         door = rng.choice(self._doors)
         head = {"intent": errand.step.intent, "attempt": attempt}
         payload, body = errand.asking(click)
@@ -186,11 +186,12 @@ class Load:
         except asyncio.CancelledError:
             self._record({"kind": "info", **head, "at": now_ms(), "reason": "the run ended"})
             raise
-        self._record({"kind": end["kind"], **head, "at": now_ms(), **end})
+        at, ended = now_ms(), time.monotonic()  # one instant: histograms and history tell of the same
+        self._record({"kind": end["kind"], **head, "at": at, **end})
         outcome = outcome_of(end["kind"], end.get("status"), replayed=bool(end.get("replayed")), abandoned=abandoned)
-        self.tally.attempt(time.monotonic(), outcome, due, sent_at)
+        self.tally.attempt(ended, outcome, due, sent_at)
         self._count(end)
-        return Outcome(end["kind"], end.get("status"), _retry_after_ms(answer), timed_out), answer
+        return Outcome(end["kind"], end.get("status"), _retry_after_ms(answer), timed_out), answer, ended
 
     async def _send(self, errand: "_Errand", click: Click, body: bytes, door: Door, head: Mapping[str, Any]) -> Answer:
         """The request, once more if its connection died and somebody resends silently."""
@@ -288,10 +289,10 @@ class _Errand:
         if click.if_unanswered and self._answer is not None:
             return Outcome("none")
         self._attempts += 1
-        outcome, answer = await self.load.click(self, self._attempts, click, doors, due)
+        outcome, answer, ended = await self.load.click(self, self._attempts, click, doors, due)
         if outcome.settles and self._answer is None:
             self._answer = answer
-            self.load.tally.settle(time.monotonic(), self._since)
+            self.load.tally.settle(ended, self._since)
         return outcome
 
 
