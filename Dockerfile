@@ -15,6 +15,7 @@ COPY events events
 COPY services services
 COPY simulator simulator
 RUN /opt/payonce/bin/pip install --no-cache-dir --disable-pip-version-check --quiet --no-deps . \
+    && (cat native/not-built.txt 2>/dev/null || true) \
     && /opt/payonce/bin/pip uninstall --quiet --yes pip
 
 FROM python:3.12-slim

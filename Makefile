@@ -18,6 +18,7 @@ NATIVE := $(wildcard native/src/*.rs) native/Cargo.toml native/Cargo.lock hatch_
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml $(NATIVE) | $(BIN)/uv
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements/runtime.txt
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --reinstall-package payonce -e .
+	@cat native/not-built.txt 2>/dev/null || true
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime

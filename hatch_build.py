@@ -2,7 +2,8 @@
 
 In:      cargo on the PATH.
 Out:     services/_native.abi3.so, one for every Python from 3.11 on; a wheel of this platform.
-Errors:  none: without cargo, or where it fails, everything works without it, more slowly, and this says so.
+Errors:  none: without cargo, or where it fails, everything works without it, more slowly. Installers keep a build's
+         warnings to themselves, so the sentence that says so also stands in native/not-built.txt.
 """
 
 import os
@@ -21,19 +22,21 @@ _BUILT_AS = {"darwin": "libpayonce_native.dylib", "win32": "payonce_native.dll"}
     sys.platform, "libpayonce_native.so"
 )
 _NAMED = "_native.pyd" if sys.platform == "win32" else "_native.abi3.so"
-_FALLBACK = "the processor will settle in Python, at about half the speed"
+_SENTENCE = "Payonce's native part is not built: {}; the processor will settle in Python, at about half the speed."
 
 
 class NativeBuild(BuildHookInterface):  # type: ignore[misc]  # hatchling is not typed
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel":
             return
-        made = _ROOT / "services" / _NAMED
+        made, told = _ROOT / "services" / _NAMED, _CRATE / "not-built.txt"
         why = _build(made)
         if why is not None:
-            self.app.display_warning(f"Payonce's native part is not built: {why}; {_FALLBACK}.")
+            self.app.display_warning(_SENTENCE.format(why))
+            told.write_text(_SENTENCE.format(why) + "\n", encoding="utf-8")
             made.unlink(missing_ok=True)
             return
+        told.unlink(missing_ok=True)
         build_data["pure_python"] = False
         build_data["tag"] = f"cp311-abi3-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
         build_data["artifacts"].append(f"services/{_NAMED}")
