@@ -17,7 +17,6 @@ import asyncio
 import json
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,11 +27,11 @@ import psutil
 
 from benchmarks.large_expiry import measure_expiry
 from benchmarks.large_log import command_loads, portions
+from benchmarks.own_kafka import own_kafka
 from events.connection import connection
 from events.topics import processor_group, topic_name
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import TopicPartition
-from simulator.broker.embedded import EmbeddedBroker
 from tests.support.services import ServiceProcess, service
 
 LARGE: Final = "large"  # namespaces
@@ -210,14 +209,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
     parser.add_argument("--folder", type=Path, help="Where there is room; the system's folder for such things.")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="payonce-large-", dir=options.folder) as folder:
-        broker = EmbeddedBroker(Path(folder) / "kafka", profile="throughput")
-        try:
-            broker.start()
-            found = asyncio.run(measure(broker.bootstrap_servers, Path(folder), options))
-        finally:
-            broker.kill()
-            broker.close()
+    with own_kafka(inside=options.folder) as (bootstrap, folder):
+        found = asyncio.run(measure(bootstrap, folder, options))
     sys.stdout.write(json.dumps(found) + "\n")
 
 

@@ -15,15 +15,14 @@ import asyncio
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.own_kafka import own_kafka
 from benchmarks.throughput import NAMESPACE, commands, preload, until_done
 from events.connection import connection
 from services.kafka.kafka_log import KafkaLog
-from simulator.broker.embedded import EmbeddedBroker
 from tests.support.services import service
 
 PY_SPY = "py-spy==0.4.1"
@@ -110,14 +109,8 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--top", type=int, default=0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="payonce-bench-") as folder:
-        broker = EmbeddedBroker(Path(folder) / "kafka", profile="throughput")
-        try:
-            broker.start()
-            raw, seconds = asyncio.run(measure(broker.bootstrap_servers, Path(folder), options))
-        finally:
-            broker.kill()
-            broker.close()
+    with own_kafka() as (bootstrap, folder):
+        raw, seconds = asyncio.run(measure(bootstrap, folder, options))
     steps, inner, idle = sorted_into_steps(raw)
     us = 1e6 / options.rate / options.commands
     all_of_it = sum(steps.values())

@@ -16,7 +16,6 @@ import itertools
 import json
 import signal
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -27,12 +26,12 @@ from typing import NamedTuple
 import httpx
 import orjson
 
+from benchmarks.own_kafka import own_kafka
 from events.connection import connection
 from events.partitioner import partition_of
 from events.topics import topic_name
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Outgoing, TopicPartition
-from simulator.broker.embedded import EmbeddedBroker
 from tests.support.services import ServiceProcess, service
 from tests.support.wait import wait_until
 
@@ -216,17 +215,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--verbose", action="store_true", help="What the processors log of it, too.")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="payonce-bench-") as folder:
-        broker = EmbeddedBroker(Path(folder) / "kafka", profile="throughput")
-        try:
-            broker.start()
-            for one in asyncio.run(measure(broker.bootstrap_servers, Path(folder), options)):
-                sys.stdout.write(json.dumps(one) + "\n")
-            if options.verbose:
-                sys.stderr.writelines(logged(Path(folder)))
-        finally:
-            broker.kill()
-            broker.close()
+    with own_kafka() as (bootstrap, folder):
+        for one in asyncio.run(measure(bootstrap, folder, options)):
+            sys.stdout.write(json.dumps(one) + "\n")
+        if options.verbose:
+            sys.stderr.writelines(logged(folder))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import json
 import sys
-import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -20,12 +19,12 @@ from pathlib import Path
 import orjson
 import psutil
 
+from benchmarks.own_kafka import own_kafka
 from events.connection import connection
 from events.partitioner import partition_of
 from events.topics import processor_group, topic_name
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Outgoing, TopicPartition
-from simulator.broker.embedded import EmbeddedBroker
 from tests.support.services import service
 
 NAMESPACE = "bench"
@@ -113,14 +112,8 @@ def main() -> None:
     parser.add_argument("--guarantee", default="exactly-once")
     parser.add_argument("--verbose", action="store_true", help="The processor's log, too.")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="payonce-bench-") as folder:
-        broker = EmbeddedBroker(Path(folder) / "kafka", profile="quick")
-        try:
-            broker.start()
-            found = asyncio.run(measure(broker.bootstrap_servers, Path(folder), options))
-        finally:
-            broker.kill()
-            broker.close()
+    with own_kafka("quick") as (bootstrap, folder):
+        found = asyncio.run(measure(bootstrap, folder, options))
     sys.stdout.write(json.dumps(found) + "\n")
 
 

@@ -8,18 +8,16 @@ Units:   microseconds, milliseconds.
 """
 
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import uvloop
 
+from benchmarks.own_kafka import own_kafka
 from events.connection import connection
 from events.topics import topic_name
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Assignment, Outgoing, TopicPartition
 from services.kafka.writer import TransactionalWriter
-from simulator.broker.embedded import EmbeddedBroker
 
 NAMESPACE = "bench"
 PARTITIONS = 4
@@ -68,14 +66,8 @@ async def run(bootstrap: str) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="payonce-bench-") as folder:
-        broker = EmbeddedBroker(Path(folder), profile="throughput")
-        broker.start()
-        try:
-            uvloop.run(run(broker.bootstrap_servers))
-        finally:
-            broker.kill()
-            broker.close()
+    with own_kafka() as (bootstrap, _):
+        uvloop.run(run(bootstrap))
 
 
 if __name__ == "__main__":

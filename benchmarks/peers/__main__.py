@@ -14,7 +14,6 @@ import fnmatch
 import json
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from dataclasses import replace
@@ -24,6 +23,7 @@ from typing import Any
 import orjson
 import psutil
 
+from benchmarks.own_kafka import own_kafka
 from benchmarks.peers import PEERS, Peer, command, prepare
 from benchmarks.throughput import preload
 from events.connection import connection
@@ -31,7 +31,6 @@ from events.partitioner import partition_of
 from events.topics import topic_name
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Outgoing, TopicPartition
-from simulator.broker.embedded import EmbeddedBroker
 from simulator.log_watch import LogWatch
 
 _STOP_WITHIN_S = 10.0
@@ -141,17 +140,11 @@ def main() -> None:
     options = parser.parse_args()
     chosen = picked(options.peers)
     prepare(tell)
-    with tempfile.TemporaryDirectory(prefix="payonce-bench-") as folder:
-        broker = EmbeddedBroker(Path(folder) / "kafka", profile="throughput")
-        try:
-            broker.start()
-            for peer in chosen:
-                found = asyncio.run(measure(peer, broker.bootstrap_servers, Path(folder), options))
-                sys.stdout.write(json.dumps(found) + "\n")
-                sys.stdout.flush()
-        finally:
-            broker.kill()
-            broker.close()
+    with own_kafka() as (bootstrap, folder):
+        for peer in chosen:
+            found = asyncio.run(measure(peer, bootstrap, folder, options))
+            sys.stdout.write(json.dumps(found) + "\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -238,17 +238,22 @@ fn span(raw: &[u8], text: &str) -> Span {
     first..first + text.len()
 }
 
-fn stored(py: Python<'_>, parts: &[&str]) -> PyResult<Py<PyBytes>> {
+/// One bytes object of several pieces.
+pub fn joined<'py>(py: Python<'py>, parts: &[&[u8]]) -> PyResult<Bound<'py, PyBytes>> {
     let length = parts.iter().map(|part| part.len()).sum();
-    let bytes = PyBytes::new_with(py, length, |out| {
+    PyBytes::new_with(py, length, |out| {
         let mut at = 0;
         for part in parts {
-            out[at..at + part.len()].copy_from_slice(part.as_bytes());
+            out[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
         Ok(())
-    })?;
-    Ok(bytes.unbind())
+    })
+}
+
+fn stored(py: Python<'_>, parts: &[&str]) -> PyResult<Py<PyBytes>> {
+    let parts: [&[u8]; 4] = std::array::from_fn(|at| parts.get(at).map_or(&b""[..], |part| part.as_bytes()));
+    Ok(joined(py, &parts)?.unbind())
 }
 
 /// Those of a command's headers that its answer carries on; None where a header is no name and bytes.

@@ -288,7 +288,7 @@ pub fn write_value(out: &mut Vec<u8>, value: &Value) {
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(number) => write_int(out, *number),
         Value::Text(text) => write_text(out, text.raw),
-        Value::Object(members) => write_members(out, members.iter()),
+        Value::Object(members) => write_members(out, members.iter(), write_value),
         Value::Array(values) => {
             out.push(b'[');
             for (at, value) in values.iter().enumerate() {
@@ -302,7 +302,13 @@ pub fn write_value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-fn write_members<'m, 'a: 'm>(out: &mut Vec<u8>, members: impl Iterator<Item = &'m (Text<'a>, Value<'a>)>) {
+type Write = fn(&mut Vec<u8>, &Value);
+
+fn write_members<'m, 'a: 'm>(
+    out: &mut Vec<u8>,
+    members: impl Iterator<Item = &'m (Text<'a>, Value<'a>)>,
+    write: Write,
+) {
     out.push(b'{');
     for (at, (name, value)) in members.enumerate() {
         if at > 0 {
@@ -310,7 +316,7 @@ fn write_members<'m, 'a: 'm>(out: &mut Vec<u8>, members: impl Iterator<Item = &'
         }
         write_text(out, name.raw);
         out.push(b':');
-        write_value(out, value);
+        write(out, value);
     }
     out.push(b'}');
 }
@@ -322,14 +328,5 @@ pub fn write_canonical(out: &mut Vec<u8>, value: &Value) {
     };
     let mut order: Vec<&(Text, Value)> = members.iter().collect();
     order.sort_unstable_by(|one, other| one.0.raw.as_bytes().cmp(other.0.raw.as_bytes()));
-    out.push(b'{');
-    for (at, (name, value)) in order.into_iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        write_text(out, name.raw);
-        out.push(b':');
-        write_canonical(out, value);
-    }
-    out.push(b'}');
+    write_members(out, order.into_iter(), write_canonical);
 }

@@ -11,6 +11,7 @@ mod names;
 mod packed;
 mod restored;
 mod turn;
+mod writing;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::Arc;

@@ -6,6 +6,7 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
+use crate::commands::joined;
 use crate::json::{self, Value};
 
 pub fn events<'py>(records: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
@@ -60,16 +61,4 @@ fn executed(raw: &[u8]) -> Option<(&str, [&[u8]; 4])> {
             _ => return None,
         },
     ))
-}
-
-fn joined<'py>(py: Python<'py>, parts: &[&[u8]]) -> PyResult<Bound<'py, PyBytes>> {
-    let length = parts.iter().map(|part| part.len()).sum();
-    PyBytes::new_with(py, length, |out| {
-        let mut at = 0;
-        for part in parts {
-            out[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        }
-        Ok(())
-    })
 }

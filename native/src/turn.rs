@@ -15,6 +15,7 @@ use crate::declared::{Answers, Declared};
 use crate::json::{self, Value};
 use crate::names;
 use crate::packed::{Header, Packed};
+use crate::writing::{self, Refund};
 
 #[pyclass(module = "services._native")]
 pub struct Turn {
@@ -188,16 +189,16 @@ impl Turn {
         let declared = self.declared.clone();
         let mut text = Vec::with_capacity(1_024);
         json::write_value(&mut text, charge);
-        let refund = Refund {
+        let refund = (fact.event.answers == Answers::Refund).then(|| Refund {
             id: names::derived("re", command.merchant_id(py), command.command_id(py)),
             charge_id,
             amount: fact.amount,
             currency,
             created_at: clock,
-        };
+        });
         let mut body = Vec::with_capacity(1_024);
-        let body = match (fact.event.answers, fact.decline_code) {
-            (Answers::Refund, _) => {
+        let body = match (&refund, fact.decline_code) {
+            (Some(refund), _) => {
                 refund.write_canonical(&mut body);
                 Body::Json(&body)
             }
@@ -216,8 +217,7 @@ impl Turn {
         self.executed += 1;
         let value = &mut self.value;
         value.clear();
-        let refund = (fact.event.answers == Answers::Refund).then_some(&refund);
-        write_event(value, py, command, fact, (charge_id, currency), sequence, clock, &text, refund);
+        writing::event(value, py, command, fact, (charge_id, currency), sequence, clock, &text, refund.as_ref());
         let source = format!("/{}/{}", self.namespace, command.merchant_id(py));
         let mut headers: Vec<Header> = Vec::with_capacity(6);
         headers.push(("ce_specversion", Some(declared.cloud_events_version.as_bytes())));
@@ -254,23 +254,9 @@ impl Turn {
         };
         let value = &mut self.value;
         value.clear();
-        write_members(
-            value,
-            &[
-                ("merchant_id", Part::Text(command.merchant_id(py))),
-                ("idempotency_key", Part::TextOrNull(command.idempotency_key(py))),
-                ("operation", Part::Text(&self.declared.operations[command.operation].name)),
-                ("fingerprint", Part::Text(std::str::from_utf8(&command.fingerprint).expect("hex digits"))),
-                ("status", Part::Int(status)),
-                ("body", Part::Text(body)),
-                ("charge_id", Part::TextOrNull(charge_id)),
-                ("event_id", Part::TextOrNull(charge_id.map(|_| command.event_id.as_str()))),
-                ("command_id", Part::Text(command.command_id(py))),
-                ("offset", Part::Int(command.offset)),
-                ("completed_at", Part::Int(self.clock)),
-                ("expires_at", Part::Int(self.clock + self.window_ms)),
-            ],
-        );
+        let operation = &self.declared.operations[command.operation].name;
+        let (at, until) = (self.clock, self.clock + self.window_ms);
+        writing::key(value, py, command, operation, status, body, charge_id, (at, until));
         out.keys.push(Some(command.key(py)), Some(value), &[]);
         self.writes.bind(py).set_item(&command.stored_key, PyBytes::new(py, value))?;
         self.reply(py, command, status, body, false, out);
@@ -288,17 +274,7 @@ impl Turn {
     fn reply(&mut self, py: Python<'_>, command: &Command, status: i64, body: &str, replayed: bool, out: &mut Records) {
         let value = &mut self.value;
         value.clear();
-        write_members(
-            value,
-            &[
-                ("command_id", Part::Text(command.command_id(py))),
-                ("merchant_id", Part::Text(command.merchant_id(py))),
-                ("idempotency_key", Part::TextOrNull(command.idempotency_key(py))),
-                ("status", Part::Int(status)),
-                ("replayed", Part::Bool(replayed)),
-                ("body", Part::Text(body)),
-            ],
-        );
+        writing::reply(value, py, command, status, body, replayed);
         out.replies.push(Some(command.command_id(py).as_bytes()), Some(value), &command.passed_on(py));
     }
 }
@@ -369,102 +345,4 @@ fn charge_of<'m, 'a>(event: &'m Value<'a>, merchant_id: &str) -> Option<(Option<
 enum Body<'a> {
     Json(&'a [u8]),
     Quoted(&'a str), // inside a JSON string
-}
-
-struct Refund<'a> {
-    id: String,
-    charge_id: &'a str,
-    amount: i64,
-    currency: &'a str,
-    created_at: i64,
-}
-
-impl Refund<'_> {
-    fn write_canonical(&self, out: &mut Vec<u8>) {
-        write_members(
-            out,
-            &[
-                ("amount", Part::Int(self.amount)),
-                ("charge_id", Part::Text(self.charge_id)),
-                ("created_at", Part::Int(self.created_at)),
-                ("currency", Part::Text(self.currency)),
-                ("id", Part::Text(&self.id)),
-                ("object", Part::Text("refund")),
-            ],
-        );
-    }
-
-    fn write(&self, out: &mut Vec<u8>) {
-        write_members(
-            out,
-            &[
-                ("id", Part::Text(&self.id)),
-                ("object", Part::Text("refund")),
-                ("charge_id", Part::Text(self.charge_id)),
-                ("amount", Part::Int(self.amount)),
-                ("currency", Part::Text(self.currency)),
-                ("created_at", Part::Int(self.created_at)),
-            ],
-        );
-    }
-}
-
-#[allow(clippy::too_many_arguments)]
-fn write_event(
-    out: &mut Vec<u8>,
-    py: Python<'_>,
-    command: &Command,
-    fact: &Fact,
-    (charge_id, currency): (&str, &str),
-    sequence: i64,
-    clock: i64,
-    charge: &[u8],
-    refund: Option<&Refund>,
-) {
-    write_members(
-        out,
-        &[
-            ("event_id", Part::Text(&command.event_id)),
-            ("type", Part::Text(&fact.event.name)),
-            ("charge_id", Part::Text(charge_id)),
-            ("merchant_id", Part::Text(command.merchant_id(py))),
-            ("amount", Part::Int(fact.amount)),
-            ("currency", Part::Text(currency)),
-            ("sequence", Part::Int(sequence)),
-            ("occurred_at", Part::Int(clock)),
-            ("command_id", Part::Text(command.command_id(py))),
-            ("idempotency_key", Part::TextOrNull(command.idempotency_key(py))),
-        ],
-    );
-    out.pop();
-    out.extend_from_slice(b",\"data\":{\"charge\":");
-    out.extend_from_slice(charge);
-    if let Some(refund) = refund {
-        out.extend_from_slice(b",\"refund\":");
-        refund.write(out);
-    }
-    out.extend_from_slice(b"}}");
-}
-
-enum Part<'a> {
-    Text(&'a str),
-    TextOrNull(Option<&'a str>),
-    Int(i64),
-    Bool(bool),
-}
-
-/// An object, its members in the order given.
-fn write_members(out: &mut Vec<u8>, members: &[(&str, Part)]) {
-    for (at, (name, part)) in members.iter().enumerate() {
-        out.push(if at == 0 { b'{' } else { b',' });
-        json::write_text(out, name);
-        out.push(b':');
-        match part {
-            Part::Text(raw) => json::write_text(out, raw),
-            Part::TextOrNull(raw) => json::write_text_or_null(out, *raw),
-            Part::Int(number) => json::write_int(out, *number),
-            Part::Bool(truth) => out.extend_from_slice(if *truth { b"true" } else { b"false" }),
-        }
-    }
-    out.push(b'}');
 }
