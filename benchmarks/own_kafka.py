@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from simulator.broker.java import JvmProfile
 from simulator.broker.embedded import EmbeddedBroker
+from simulator.broker.java import JvmProfile
 
 
 @contextmanager
