@@ -123,6 +123,17 @@ class Cluster:
             raise next(iter(leaderless.values()))
         return by_leader
 
+    def known_leaders(
+        self, partitions: Iterable[TopicPartition]
+    ) -> tuple[dict[int, list[TopicPartition]], list[TopicPartition]]:
+        """The partitions by the broker that leads them, as far as is known, and those whose leader is not."""
+        by_leader: dict[int, list[TopicPartition]] = {}
+        unknown: list[TopicPartition] = []
+        for one in partitions:
+            leader = self._leaders.get(one)
+            (unknown if leader is None else by_leader.setdefault(leader, [])).append(one)
+        return by_leader, unknown
+
     async def find_leaders(
         self, partitions: Iterable[TopicPartition]
     ) -> tuple[dict[int, list[TopicPartition]], dict[TopicPartition, Retriable]]:
@@ -136,14 +147,11 @@ class Cluster:
                 if not isinstance(error, Retriable):
                     raise error
                 refused[name] = error
-        by_leader: dict[int, list[TopicPartition]] = {}
-        leaderless: dict[TopicPartition, Retriable] = {}
-        for one in wanted:
-            leader = self._leaders.get(one)
-            if leader is None:
-                leaderless[one] = refused.get(one.topic) or Retriable(f"{one.topic} {one.partition} has no leader")
-            else:
-                by_leader.setdefault(leader, []).append(one)
+        by_leader, still_unknown = self.known_leaders(wanted)
+        leaderless = {
+            one: refused.get(one.topic) or Retriable(f"{one.topic} {one.partition} has no leader")
+            for one in still_unknown
+        }
         return by_leader, leaderless
 
     async def nodes(self) -> list[int]:

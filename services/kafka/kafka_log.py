@@ -56,9 +56,7 @@ class KafkaLog:
         await ensure_topics(self.cluster, namespace, partitions)
 
     async def reader(self, *, committed: bool = True) -> KafkaReader:
-        made = KafkaReader(self._connection, f"{self._client_id}-reader", committed=committed)
-        await made.start()
-        return made
+        return KafkaReader(self._another("reader"), committed=committed)
 
     async def writer(self, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> Writer:
         await require_transactions(self.cluster)

@@ -1,139 +1,207 @@
-"""A reader of assigned partitions from given positions: aiokafka's consumer, no group, no reset policy.
+"""A reader of assigned partitions from given positions: no group, no reset policy, no offsets of its own.
 
 In:      positions by partition.
 Out:     whole batches as fetched; positions past markers, aborted and compacted records.
-Units:   milliseconds.
-Errors:  OffsetOutOfRange, Retriable, Fatal.
+Units:   milliseconds, bytes.
+Errors:  OffsetOutOfRange, Retriable, Fatal. A broker that is away is waited for in silence: whoever writes to it hears
+         of that soon enough.
+Source:  KIP-227 (services.kafka.fetch_session); docs/measurements.md, "fetching late".
 
-aiokafka's `assign` forgets the positions of partitions that stay, and its reset policies would then skip or
-read again in silence. So every `assign` is followed by a `seek` of each partition without an await between,
-and the policy is `none`.
+Each broker is asked by one Fetch at a time, which begins when the caller asks for records and not before: what was
+fetched earlier would be what had come earlier, and the rest of it would wait for another turn. Only an answer so long
+that there must be more of it is followed by the next one at once.
 """
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka import errors as aiokafka_errors
-from aiokafka.consumer.fetcher import FetchResult
-from aiokafka.structs import TopicPartition as AiokafkaPartition
+from kio.schema.fetch.v12.request import FetchPartition, FetchRequest, FetchTopic, ForgottenTopic
+from kio.schema.fetch.v12.response import FetchResponse, PartitionData
+from kio.schema.types import TopicName
+from kio.static.primitive import i8, i32, i32Timedelta, i64
 
-from events.connection import KafkaConnection
-from services.kafka.errors import Fatal, OffsetOutOfRange, Retriable
+from services.kafka.cluster import Cluster, Lane, partition_index
+from services.kafka.codes import Code, Kind, Request, failure, kind
+from services.kafka.errors import Indefinite, OffsetOutOfRange, Retriable
+from services.kafka.fetch_session import FetchSession, Words
+from services.kafka.fetched import Aborted, fetched
+from services.kafka.leaders import by_topic
 from services.kafka.port import Record, TopicPartition
-from services.kafka.security import bootstrap, security
 
-# A new fetch waits behind an idle one: this is what a resumed or newly assigned partition may have to wait.
+# A new Fetch waits behind an idle one: this is what a resumed or newly assigned partition may have to wait.
 FETCH_WAIT_MS: Final = 100
-_LOOK_MS: Final = 25  # aiokafka waits on where only a marker came; a restore that ends in one should not
 PARTITION_BYTES: Final = 1024 * 1024
-REQUEST_TIMEOUT_MS: Final = 5_000
-_REFUSED: Final = (
-    aiokafka_errors.TopicAuthorizationFailedError,
-    aiokafka_errors.UnsupportedCodecError,
-    aiokafka_errors.RecordTooLargeError,
-)
+ANSWER_BYTES: Final = 16 * PARTITION_BYTES
+LONG_BYTES: Final = 64 * 1024  # of an answer that is not the last of what has come
+PAUSE_MS: Final = 50  # before a broker that is away, or does not lead any more, is looked for again
+_ELSEWHERE: Final = -1  # whom the question is put to who leads
 
 
-class _Fetched(OrderedDict[Any, Any]):
-    """What aiokafka has fetched and nobody has read. It would copy each record into an object of its own, with its
-    topic and its partition, in a microsecond; but its native record is a Record already."""
-
-    def __setitem__(self, where: Any, fetched: Any) -> None:
-        if isinstance(fetched, FetchResult):
-            fetched._partition_records._consumer_record = _as_it_is
-        super().__setitem__(where, fetched)
-
-
-def _as_it_is(_: Any, record: Record) -> Record:
-    return record
+class _Answer(NamedTuple):
+    asked: Mapping[TopicPartition, int]
+    response: FetchResponse | None  # None where none came
 
 
 class KafkaReader:
-    def __init__(
-        self,
-        connection: KafkaConnection,
-        client_id: str,
-        *,
-        committed: bool,
-        partition_bytes: int = PARTITION_BYTES,
-    ) -> None:
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap(connection),
-            client_id=client_id,
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            isolation_level="read_committed" if committed else "read_uncommitted",
-            fetch_max_wait_ms=FETCH_WAIT_MS,
-            max_partition_fetch_bytes=partition_bytes,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-            retry_backoff_ms=50,
-            **security(connection),
-        )
-
-    async def start(self) -> None:
-        try:
-            await self._consumer.start()
-        except aiokafka_errors.KafkaError as error:
-            await self._consumer.stop()
-            raise Retriable(f"cannot connect to Kafka at {self._consumer._client.hosts}: {error}") from error
-        self._consumer._fetcher._records = _Fetched()
-        self.assign({})  # without an assignment aiokafka's fetch waits for ever
+    def __init__(self, cluster: Cluster, *, committed: bool, partition_bytes: int = PARTITION_BYTES) -> None:
+        self._cluster = cluster
+        self._committed = committed
+        self._partition_bytes = i32(partition_bytes)
+        self._positions: dict[TopicPartition, int] = {}
+        self._paused: set[TopicPartition] = set()
+        self._sessions: dict[int, FetchSession] = {}
+        self._asking: dict[int, asyncio.Task[_Answer]] = {}
+        self._is_troubled = False
 
     def assign(self, positions: Mapping[TopicPartition, int]) -> None:
-        partitions = [_theirs(one) for one in positions]
-        self._consumer.assign(partitions)
-        for one, offset in positions.items():
-            self._consumer.seek(_theirs(one), offset)
+        # What is under way was asked for from other positions, and is dropped when it comes.
+        self._positions = dict(positions)
+        self._paused.clear()
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
-        self._consumer.pause(*map(_theirs, partitions))
+        self._paused.update(partitions)
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
-        self._consumer.resume(*map(_theirs, partitions))
-
-    async def fetch(self, max_wait_ms: int) -> Mapping[TopicPartition, Sequence[Record]]:
-        """Also returns, with nothing, as soon as a position has moved past markers or aborted records alone."""
-        before = self._positions()
-        left_ms = max_wait_ms
-        while True:
-            fetched = await self._fetch(min(left_ms, _LOOK_MS))
-            left_ms -= _LOOK_MS
-            if fetched or left_ms <= 0 or self._positions() != before:
-                return fetched
-
-    def _positions(self) -> list[int | None]:
-        states = self._consumer._subscription.subscription.assignment._tp_state.values()
-        return [state._position for state in states]
-
-    async def _fetch(self, max_wait_ms: int) -> Mapping[TopicPartition, Sequence[Record]]:
-        try:
-            fetched: dict[Any, list[Record]] = await self._consumer.getmany(timeout_ms=max_wait_ms)
-        except aiokafka_errors.OffsetOutOfRangeError as error:
-            raise OffsetOutOfRange(f"the position is not on the log: {error.args[0]}", code=1) from error
-        except _REFUSED as error:
-            raise Fatal(f"the log cannot be read: {error!r}", code=_number(error)) from error
-        except aiokafka_errors.KafkaError as error:
-            raise Retriable(f"the log cannot be read now: {error!r}", code=_number(error)) from error
-        # aiokafka's TopicPartition and ours are equal as tuples and hash alike, but ours is what callers
-        # name.
-        return {TopicPartition(*where): records for where, records in fetched.items()}
+        self._paused.difference_update(partitions)
 
     def position(self, partition: TopicPartition) -> int:
-        # aiokafka's own `position` awaits, and answers the same field.
-        position: int = self._consumer._subscription._assigned_state(_theirs(partition)).position
-        return position
+        return self._positions[partition]
+
+    async def fetch(self, max_wait_ms: int) -> Mapping[TopicPartition, Sequence[Record]]:
+        """Also returns, with nothing, as soon as a position has moved past markers or aborted records alone.
+
+        A Fetch that is not answered by then goes on; its answer is the next call's.
+        """
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + max_wait_ms / 1000
+        while True:
+            self._ask()
+            left_s = ends_at - loop.time()
+            if not self._asking:  # nothing is assigned, or all of it is paused
+                await asyncio.sleep(max(0.0, left_s))
+                return {}
+            await asyncio.wait(self._asking.values(), timeout=max(0.0, left_s), return_when=asyncio.FIRST_COMPLETED)
+            read, moved = self._hear()
+            if moved or loop.time() >= ends_at:
+                return read
 
     async def close(self) -> None:
-        await self._consumer.stop()
+        for task in self._asking.values():
+            task.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        self._asking.clear()
+        self._cluster.close()
+
+    def _ask(self) -> None:
+        """Whoever leads something that nobody is asked for yet."""
+        wanted = {where: at for where, at in self._positions.items() if where not in self._paused}
+        led, leaderless = self._cluster.known_leaders(wanted)
+        for leader, partitions in led.items():
+            if leader not in self._asking:
+                positions = {where: wanted[where] for where in partitions}
+                self._asking[leader] = asyncio.create_task(self._fetch_from(leader, positions), name="fetch")
+        if leaderless and _ELSEWHERE not in self._asking:
+            self._asking[_ELSEWHERE] = asyncio.create_task(self._look_for(leaderless), name="fetch-leaders")
+
+    def _hear(self) -> tuple[dict[TopicPartition, Sequence[Record]], bool]:
+        """What has been answered: records, and whether any position has moved. All of it, or none where it raises."""
+        read: dict[TopicPartition, Sequence[Record]] = {}
+        moved: dict[TopicPartition, int] = {}
+        length = 0
+        for leader in [one for one, task in self._asking.items() if task.done()]:
+            asked, response = self._asking.pop(leader).result()
+            for where, partition in _partitions(response):
+                if where in self._paused or self._positions.get(where) != asked.get(where):
+                    continue
+                if partition.error_code != Code.none:
+                    self._refused(where, partition.error_code)
+                elif partition.records:
+                    length += len(partition.records)
+                    records, position = fetched(where, partition.records, asked[where], _aborted(partition))
+                    moved[where] = position
+                    if records:
+                        read[where] = records
+        self._positions.update(moved)
+        if length >= LONG_BYTES:
+            self._ask()
+        return read, bool(moved)
+
+    def _refused(self, where: TopicPartition, code: Code) -> None:
+        about = f"{where.topic} {where.partition}"
+        if code == Code.offset_out_of_range:
+            at = self._positions[where]
+            raise OffsetOutOfRange(f"the position is not on the log: {about} at {at}", code=int(code))
+        if kind(code, Request.OTHER) is not Kind.RETRIABLE:
+            raise failure(code, Request.OTHER, about)
+        self._cluster.forget_leaders((where,))
+        self._is_troubled = True
+
+    async def _look_for(self, partitions: Sequence[TopicPartition]) -> _Answer:
+        if self._is_troubled:
+            await asyncio.sleep(PAUSE_MS / 1000)
+        try:
+            _, leaderless = await self._cluster.find_leaders(partitions)
+            self._is_troubled = bool(leaderless)
+        except (Retriable, Indefinite):
+            self._is_troubled = True
+        return _Answer({}, None)
+
+    async def _fetch_from(self, leader: int, positions: Mapping[TopicPartition, int]) -> _Answer:
+        session = self._sessions.setdefault(leader, FetchSession())
+        request = self._request(session.words(positions))
+        try:
+            response = await self._cluster.call(leader, Lane.DATA, request, FetchResponse)
+        except (Retriable, Indefinite):
+            session.reset()
+            self._cluster.forget_leaders(positions)
+            self._is_troubled = True
+            return _Answer(positions, None)
+        if response.error_code != Code.none:  # the broker has another idea of the session, and all is said anew
+            session.reset()
+            return _Answer(positions, None)
+        session.answered(int(response.session_id))
+        return _Answer(positions, response)
+
+    def _request(self, words: Words) -> FetchRequest:
+        return FetchRequest(
+            max_wait=_WAIT,
+            min_bytes=i32(1),
+            max_bytes=i32(ANSWER_BYTES),
+            isolation_level=i8(1 if self._committed else 0),
+            session_id=i32(words.session_id),
+            session_epoch=i32(words.epoch),
+            topics=tuple(
+                FetchTopic(
+                    topic=TopicName(name),
+                    partitions=tuple(
+                        FetchPartition(
+                            partition=partition_index(one),
+                            fetch_offset=i64(words.positions[one]),
+                            partition_max_bytes=self._partition_bytes,
+                        )
+                        for one in several
+                    ),
+                )
+                for name, several in by_topic(words.positions).items()
+            ),
+            forgotten_topics_data=tuple(
+                ForgottenTopic(topic=TopicName(name), partitions=tuple(map(partition_index, several)))
+                for name, several in by_topic(words.forgotten).items()
+            ),
+        )
 
 
-def _theirs(partition: TopicPartition) -> Any:
-    return AiokafkaPartition(partition.topic, partition.partition)
+_WAIT: Final = i32Timedelta.parse(timedelta(milliseconds=FETCH_WAIT_MS))
 
 
-def _number(error: aiokafka_errors.KafkaError) -> int | None:
-    number = getattr(error, "errno", None)
-    return number if isinstance(number, int) and number > 0 else None
+def _partitions(response: FetchResponse | None) -> Iterator[tuple[TopicPartition, PartitionData]]:
+    for topic in response.responses if response is not None else ():
+        for partition in topic.partitions:
+            yield TopicPartition(str(topic.topic), int(partition.partition_index)), partition
+
+
+def _aborted(partition: PartitionData) -> list[Aborted]:
+    several = partition.aborted_transactions or ()
+    return [Aborted(int(one.first_offset), int(one.producer_id)) for one in several]

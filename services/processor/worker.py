@@ -36,6 +36,7 @@ PAUSE_MS: Final = 200
 WRITES_AT_ONCE: Final = (
     500  # more than these (about a millisecond) are written beside the loop, which can go on meanwhile
 )
+MUCH: Final = 300  # commands at once: to decide on them takes as long as a transaction
 LOOK_AGAIN_MS: Final = 1_000  # at a partition whose timestamps were beyond belief
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,7 @@ class Worker:
         self._backlog = Backlog()
         self._sending: asyncio.Task[None] | None = None
         self._under_way: Batch | None = None  # what it sends
+        self._comes_much = False
         self._looked_again_ms = 0.0
 
     _reader: Reader
@@ -119,7 +121,7 @@ class Worker:
             return
         self._resume_stopped()
         if not self._backlog:
-            self._backlog.put(await self._reader.fetch(IDLE_MS), self._reader)
+            await self._fetch()
         await self._expiry.look()
         batch = await self._settle(self._believable(self._backlog.take()))
         await self._sent()
@@ -129,6 +131,15 @@ class Worker:
             self._sending = self._surroundings.spawn(self._send(batch, self._assignment), "kafka-transaction")
         else:
             await self._writer.idle()
+
+    async def _fetch(self) -> None:
+        """Late, where few come: what is read before the transaction under way has ended is not all that has come by
+        then, and the rest would wait for one more. Where many come, there is enough to do meanwhile."""
+        if not self._comes_much:
+            await self._sent()
+        fetched = await self._reader.fetch(IDLE_MS)
+        self._comes_much = sum(map(len, fetched.values())) >= MUCH
+        self._backlog.put(fetched, self._reader)
 
     async def _settle(self, portions: Mapping[int, Portion]) -> Batch:
         batch = Batch()
