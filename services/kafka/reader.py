@@ -5,7 +5,7 @@ Out:     whole batches as fetched; positions past markers, aborted and compacted
 Units:   milliseconds, bytes.
 Errors:  OffsetOutOfRange, Retriable, Fatal. A broker that is away is waited for in silence: whoever writes to it hears
          of that soon enough.
-Source:  KIP-227 (services.kafka.fetch_session); docs/measurements.md, "fetching late".
+Source:  KIP-227 (services.kafka.fetch_session); ADR 21; docs/measurements.md, "late".
 
 Each broker is asked by one Fetch at a time, which begins when the caller asks for records and not before: what was
 fetched earlier would be what had come earlier, and the rest of it would wait for another turn. Only an answer so long

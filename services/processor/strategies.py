@@ -28,6 +28,7 @@ class Work(NamedTuple):
     commands: str  # the topic that the offsets are of
     offsets: Mapping[int, int]
     member: Assignment  # under which the commands were read
+    almost_done: Callable[[], None] = lambda: None  # told when only one answer is still to come
 
     @property
     def everything(self) -> Records:
@@ -46,6 +47,7 @@ Strategy = Callable[[Writer, Work], Awaitable[BaseOffsets]]
 async def exactly_once(writer: Writer, work: Work) -> BaseOffsets:
     base_offsets = await writer.produce(work.everything)
     await commit_offsets(writer, work)
+    work.almost_done()
     await writer.commit()
     return base_offsets
 

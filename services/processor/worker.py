@@ -57,6 +57,8 @@ class Worker:
         self._sending: asyncio.Task[None] | None = None
         self._under_way: Batch | None = None  # what it sends
         self._comes_much = False
+        self._almost_sent = asyncio.Event()
+        self._almost_sent.set()
         self._looked_again_ms = 0.0
 
     _reader: Reader
@@ -128,15 +130,16 @@ class Worker:
         if batch.partitions:
             assert self._assignment is not None, "what is held belongs to an assignment"
             self._under_way = batch
+            self._almost_sent.clear()
             self._sending = self._surroundings.spawn(self._send(batch, self._assignment), "kafka-transaction")
         else:
             await self._writer.idle()
 
     async def _fetch(self) -> None:
-        """Late, where few come: what is read before the transaction under way has ended is not all that has come by
-        then, and the rest would wait for one more. Where many come, there is enough to do meanwhile."""
+        """Late, where few come: what is read before the transaction under way is about to end is not all that has come
+        by then, and the rest would wait for one more. Where many come, there is enough to do meanwhile."""
         if not self._comes_much:
-            await self._sent()
+            await self._almost_sent.wait()
         fetched = await self._reader.fetch(IDLE_MS)
         self._comes_much = sum(map(len, fetched.values())) >= MUCH
         self._backlog.put(fetched, self._reader)
@@ -168,7 +171,11 @@ class Worker:
 
     async def _send(self, batch: Batch, member: Assignment) -> None:
         began_ms = self._surroundings.elapsed_ms()
-        base_offsets = await self._strategy(self._writer, batch.work(self._terms, member))
+        work = batch.work(self._terms, member)._replace(almost_done=self._almost_sent.set)
+        try:
+            base_offsets = await self._strategy(self._writer, work)
+        finally:
+            self._almost_sent.set()
         # Committed: only now may anything of it be kept.
         changes: dict[int, Change] = {}
         for partition, settled in batch.partitions.items():
