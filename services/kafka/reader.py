@@ -21,6 +21,7 @@ from aiokafka.structs import TopicPartition as AiokafkaPartition
 
 from events.connection import KafkaConnection
 from services.kafka.errors import Fatal, OffsetOutOfRange, Retriable
+from services.kafka.fetching import Fetcher
 from services.kafka.port import Record, TopicPartition
 from services.kafka.security import bootstrap, security
 
@@ -79,6 +80,7 @@ class KafkaReader:
         except aiokafka_errors.KafkaError as error:
             await self._consumer.stop()
             raise Retriable(f"cannot connect to Kafka at {self._consumer._client.hosts}: {error}") from error
+        self._consumer._fetcher.__class__ = Fetcher
         self._consumer._fetcher._records = _Fetched()
         self.assign({})  # without an assignment aiokafka's fetch waits for ever
 
