@@ -122,8 +122,11 @@ class LogReader:
         there = await self._uncommitted.topics()
         absent = [topic for topic in TOPICS if topic_name(self._namespace, topic) not in there]
         if absent:
-            names = ", ".join(topic_name(self._namespace, topic) for topic in absent)
-            raise LogReadError(f"There is no topic {names} at {self._where}; is --namespace right?")
+            missing = ", ".join(topic_name(self._namespace, topic) for topic in absent)
+            raise LogReadError(f"There is no topic {missing} at {self._where}; is --namespace right?")
+        names = [topic_name(self._namespace, topic) for topic in TOPICS]
+        # All at once: asked for the offsets of a topic that it has not heard of, a consumer first waits 100 ms.
+        await asyncio.gather(*(one._client.set_topics(names) for one in (self._committed, self._uncommitted)))
         partitions, group = await self._asked_of_the_admin()
         bounds: dict[tuple[str, int], Bounds] = {}
         for topics in (OUTPUTS, (COMMANDS,)):

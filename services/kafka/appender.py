@@ -13,24 +13,21 @@ numbers make that harmless.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Final, cast
 
-from kio.schema.produce.v12 import ProduceRequest, ProduceResponse
-from kio.schema.produce.v12.request import PartitionProduceData, TopicProduceData
-from kio.schema.types import TopicName, TransactionalId
-from kio.static.primitive import Records, i16, i32Timedelta
+from kio.schema.produce.v12 import ProduceResponse
+from kio.static.protocol import RequestPayload
 
 from services.kafka.batches import SEQUENCES, Batch, batches
-from services.kafka.cluster import Cluster, Lane, partition_index
+from services.kafka.cluster import Cluster, Lane
 from services.kafka.codes import Code, Kind, Request, failure, kind
 from services.kafka.errors import Fatal, Indefinite, KafkaFailure, Retriable
 from services.kafka.patience import Patience
 from services.kafka.port import Outgoing, TopicPartition
+from services.kafka.producing import Produce
 
 REQUEST_BYTES_MAX: Final = 16 * 1024 * 1024  # far below the broker's socket.request.max.bytes of 100 MiB
-_ACKS_ALL: Final = i16(-1)
 _SAME_BROKER: Final = (Code.concurrent_transactions, Code.corrupt_message)  # no fault of the leader's
 
 
@@ -78,8 +75,8 @@ class Appender:
         """`before_again` is awaited before anything is sent again to a broker that may be another one by now."""
         self._cluster = cluster
         self._before_again = before_again
-        self._transactional_id = TransactionalId(transactional_id) if transactional_id is not None else None
-        self._timeout = i32Timedelta.parse(timedelta(milliseconds=produce_timeout_ms))
+        self._transactional_id = transactional_id
+        self._timeout_ms = produce_timeout_ms
         self._producer_id, self._epoch = -1, -1
         self._sequences: dict[TopicPartition, int] = {}
 
@@ -195,21 +192,10 @@ class Appender:
             self._cluster.forget_leaders((where,))
         one.trouble = error
 
-    def _request(self, parcel: dict[TopicPartition, _Pending]) -> ProduceRequest:
-        by_topic: dict[str, list[PartitionProduceData]] = {}
-        for where, one in parcel.items():
-            assert one.batch is not None
-            by_topic.setdefault(where.topic, []).append(
-                PartitionProduceData(index=partition_index(where), records=cast(Records, one.batch.data))
-            )
-        return ProduceRequest(
-            transactional_id=self._transactional_id,
-            acks=_ACKS_ALL,
-            timeout=self._timeout,
-            topic_data=tuple(
-                TopicProduceData(name=TopicName(name), partition_data=tuple(data)) for name, data in by_topic.items()
-            ),
-        )
+    def _request(self, parcel: dict[TopicPartition, _Pending]) -> RequestPayload:
+        next_ones = {where: one.batch.data for where, one in parcel.items() if one.batch is not None}
+        # Produce is one by all that a connection asks of it.
+        return cast(RequestPayload, Produce(self._transactional_id, self._timeout_ms, next_ones))
 
 
 def _parcels(led: Sequence[TopicPartition], waiting: dict[TopicPartition, _Pending]) -> Iterator[list[TopicPartition]]:

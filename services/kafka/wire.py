@@ -26,6 +26,7 @@ from kio.static.protocol import RequestPayload, ResponsePayload
 
 from events.connection import KafkaConnection, certificate_refused, login_refused
 from services.kafka.errors import Indefinite, Retriable, Unfit
+from services.kafka.producing import Produce
 from services.kafka.security import security
 
 R = TypeVar("R", bound=ResponsePayload)
@@ -68,7 +69,11 @@ class _Message:
     def __init__(self, request: RequestPayload, response_type: type[Any]) -> None:
         self._request = request
         self._body = _Pieces()
-        entity_writer(type(request))(cast(IO[bytes], self._body), request)  # all that it asks for is `write`
+        if isinstance(request, Produce):
+            for piece in request.pieces():
+                self._body.write(piece)
+        else:
+            entity_writer(type(request))(cast(IO[bytes], self._body), request)  # all that it asks for is `write`
         self._flexible_response = response_type.__header_schema__ is ResponseHeaderV1
         self.RESPONSE_TYPE = _Decoder(response_type)
 

@@ -35,12 +35,14 @@ class Expiry:
         self._terms = terms
         self._surroundings = surroundings
         self._queues: dict[int, deque[Record]] = {}
+        self._due: dict[int, int] = {}  # when the first of a queue is, so that it is read from the record but once
         self._looked_at = 0.0
         self._share = EXPIRED_AT_ONCE
 
     def assign(self, cursors: Mapping[int, int]) -> None:
         """Follow exactly these partitions, from these cursors on."""
         self._queues = {partition: deque() for partition in cursors}
+        self._due = {}
         self._reader.assign({self._terms.where("keys", one): at for one, at in cursors.items()})
         self._looked_at = 0.0
 
@@ -59,11 +61,14 @@ class Expiry:
 
     def take(self, partition: int, clock: int, most: int, commands: int = 0) -> list[Record]:
         """The oldest that are due, `most` of them at most; of `commands` the same transaction has so many there."""
+        if clock < self._due.get(partition, 0):
+            return []
         queue = self._queues[partition]
         most = min(most, max(1, self._share, commands))
         taken: list[Record] = []
-        while queue and len(taken) < most and _is_due(queue[0], clock):
+        while queue and len(taken) < most and clock >= _expires_at(queue[0]):
             taken.append(queue.popleft())
+        self._due[partition] = _expires_at(queue[0]) if queue else 0
         if taken and not queue:
             self._reader.resume([self._terms.where("keys", partition)])
         return taken
@@ -77,12 +82,10 @@ class Expiry:
         await self._reader.close()
 
 
-def _is_due(record: Record, clock: int) -> bool:
-    return record.value is not None and clock >= _expires_at(record.value)
-
-
-def _expires_at(value: bytes) -> int:
+def _expires_at(record: Record) -> int:
     """The last member of a key record, as we write it; any other form is read as JSON."""
+    value = record.value
+    assert value is not None, "tombstones are not queued"
     at = value.rfind(_EXPIRES_AT, -_DIGITS_MOST)
     digits = value[at + len(_EXPIRES_AT) : -1]
     if at >= 0 and digits.isdigit() and value.endswith(b"}"):

@@ -37,6 +37,10 @@ SMALL_AND_QUICK: Mapping[str, str] = {
     # After SIGKILL the controller refuses the new incarnation until the old one's session has ended; 9 s by default.
     "broker.session.timeout.ms": "1500",
     "broker.heartbeat.interval.ms": "250",
+    # Each log has two index files of this size. The first entry, after 4 KiB of records, makes the kernel read around
+    # it as far as its read-ahead goes: 16 MiB of zeros a log where that is 8 MiB and these the 10 by default, and
+    # seconds for the first transaction on 64 partitions. 256 KiB index 85 MiB at least; then the next segment begins.
+    "log.index.size.max.bytes": "262144",
     # So that compaction and retention can be watched within a test.
     "log.cleaner.backoff.ms": "1000",
     "log.initial.task.delay.ms": "1000",

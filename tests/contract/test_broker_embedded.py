@@ -65,6 +65,15 @@ async def test_a_kafka_transaction_is_read_back(kafka: EmbeddedBroker, namespace
     assert await heard(kafka, f"{namespace}.spoken", 1) == [b"said"]
 
 
+async def test_first_records_take_no_megabytes(broker: OwnBroker, namespace: str) -> None:
+    """The index files of a log are small from its beginning: the kernel may read all of them at their first entry."""
+    await say(broker, f"{namespace}-small", b"one")
+    index_files = list((broker.log_path.parent / "data" / f"{namespace}-small-0").glob("*index"))
+    sizes = {file.suffix: file.stat().st_size for file in index_files}
+    assert set(sizes) == {".index", ".timeindex"}
+    assert all(size <= 256 * 1024 for size in sizes.values()), sizes
+
+
 async def test_sigkill_and_restart_keep_ports_and_records(broker: OwnBroker, namespace: str) -> None:
     """After SIGKILL it serves again at the same address within 8 s, with everything that was committed."""
     await say(broker, namespace, b"before")
