@@ -57,11 +57,8 @@ class TakeOver:
         self._store = store
         self._terms = terms
         self._surroundings = surroundings
-        self._alone = False
 
-    async def run(self, partitions: Collection[int], *, alone: bool = False) -> dict[int, Start]:
-        """`alone` when the process holds no other partition: nothing else is written to the store meanwhile."""
-        self._alone = alone
+    async def run(self, partitions: Collection[int]) -> dict[int, Start]:
         numbers = sorted(partitions)
         commands = self._terms.topic("commands")
         # 1. Waits for any open transaction that carries these offsets: its owner may yet commit it.
@@ -74,7 +71,6 @@ class TakeOver:
         bounds = await self._bounds(numbers)
         await self._open_store(numbers, bounds)
         await self._restore(numbers, bounds)
-        await self._surroundings.aside(self._store.rebuilt)
         # 3. Only now is the position known.
         return {number: self._start(number, group_offsets[number], bounds) for number in numbers}
 
@@ -167,7 +163,7 @@ class TakeOver:
                 reaches[where.partition] = reach._replace(charges=at)
         if reaches:
             changed = {one: Change(changes.get(one, {}), reach) for one, reach in reaches.items()}
-            self._store.apply(changed, rebuilding=self._alone)
+            self._store.apply(changed)
 
     def _start(self, partition: int, group_offset: int | None, bounds: _Bounds) -> Start:
         commands = self._terms.where("commands", partition)

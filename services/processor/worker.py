@@ -37,6 +37,7 @@ WRITES_AT_ONCE: Final = (
     500  # more than these (about a millisecond) are written beside the loop, which can go on meanwhile
 )
 MUCH: Final = 300  # commands at once: to decide on them takes as long as a transaction
+WRITE_OUT_EVERY_MS: Final = 30_000  # so that a key forgotten long ago is never found again after a kill (ADR 20)
 LOOK_AGAIN_MS: Final = 1_000  # at a partition whose timestamps were beyond belief
 
 log = structlog.get_logger(__name__)
@@ -60,6 +61,7 @@ class Worker:
         self._almost_sent = asyncio.Event()
         self._almost_sent.set()
         self._looked_again_ms = 0.0
+        self._written_out_ms = surroundings.elapsed_ms()
 
     _reader: Reader
     _writer: Writer
@@ -122,6 +124,7 @@ class Worker:
             await self._wait()
             return
         self._resume_stopped()
+        self._write_out()
         if not self._backlog:
             await self._fetch()
         await self._expiry.look()
@@ -189,6 +192,13 @@ class Worker:
             await self._surroundings.aside(lambda: self._store.apply(changes))
         self._observer.committed(batch, self._surroundings.elapsed_ms() - began_ms)
 
+    def _write_out(self) -> None:
+        """Now and then: the store writes out what fills its buffers, but a quiet partition fills none."""
+        now_ms = self._surroundings.elapsed_ms()
+        if now_ms - self._written_out_ms > WRITE_OUT_EVERY_MS:
+            self._written_out_ms = now_ms
+            self._store.write_out(wait=False)
+
     async def _sent(self) -> None:
         """Wait for the transaction under way; raises what went wrong with it."""
         if self._sending is not None:
@@ -221,7 +231,7 @@ class Worker:
                 self._observer.stopped(partition)
         if comes:
             take_over = self._parts.take_over(self._kafka, self._store, self._terms, self._surroundings)
-            self._taking = self._surroundings.spawn(take_over.run(comes, alone=not stays), "take-over")
+            self._taking = self._surroundings.spawn(take_over.run(comes), "take-over")
         else:
             self._observer.taken_over({})
 

@@ -18,7 +18,7 @@ from tests.support.services import ServiceProcess, service
 from tests.support.wait import wait_until_sync
 
 PARTITIONS = 2
-PAIRS = 60_000  # about three of RocksDB's write buffers
+PAIRS = 60_000  # about six of RocksDB's write buffers
 LONGEST_S = 60.0
 
 
@@ -42,7 +42,7 @@ async def test_a_rebuild_killed_in_its_middle_goes_on_where_its_store_is_right(
 ) -> None:
     """The next one reads only the rest, and then holds what the log says.
 
-    Killed when the second file is begun, so that the first is whole.
+    Killed when the third file is begun, so that the second is whole; the first says only which log it is.
     """
     await log.ensure_topics(namespace, PARTITIONS)
     now_ms = time.time_ns() // 1_000_000
@@ -62,7 +62,7 @@ async def test_a_rebuild_killed_in_its_middle_goes_on_where_its_store_is_right(
     }
     folder = tmp_path / "p"
     with service("processor", folder, environment, ready=False) as process:
-        wait_until_sync(lambda: files(folder) > 1, timeout_s=LONGEST_S, message=lambda: f"nothing:\n{process.log()}")
+        wait_until_sync(lambda: files(folder) > 2, timeout_s=LONGEST_S, message=lambda: f"nothing:\n{process.log()}")
         process.kill()
         assert not process.logged("ready"), "it was through before it was killed: take more pairs"
     store = RocksStore(folder / "keys.rocksdb")
@@ -75,7 +75,7 @@ async def test_a_rebuild_killed_in_its_middle_goes_on_where_its_store_is_right(
     assert left < sum(ends.values()), "nothing of it was kept"
     with service("processor", folder, environment) as process:
         assert restored_records(process) == left
-        process.kill()
+        process.stop()
     store = RocksStore(folder / "keys.rocksdb")
     for partition, writes in expected.items():
         assert store.get(partition, list(writes)) == writes

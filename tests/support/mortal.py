@@ -108,7 +108,7 @@ class MortalStore(MemoryStore):
         super().__init__()
         self.death = death
 
-    def apply(self, changes: Mapping[int, Change], *, rebuilding: bool = False) -> None:
+    def apply(self, changes: Mapping[int, Change]) -> None:
         if any(change.writes for change in changes.values()):
             self.death.check("before apply")
-        super().apply(changes, rebuilding=rebuilding)
+        super().apply(changes)

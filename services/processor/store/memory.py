@@ -28,7 +28,7 @@ class MemoryStore:
         values = self._values.get(partition, {})
         return {key: values[key] for key in keys if key in values}
 
-    def apply(self, changes: Mapping[int, Change], *, rebuilding: bool = False) -> None:
+    def apply(self, changes: Mapping[int, Change]) -> None:
         for partition, change in changes.items():
             values = self._values.setdefault(partition, {})
             for key, value in change.writes.items():
@@ -42,7 +42,7 @@ class MemoryStore:
         self._values.pop(partition, None)
         self._reach.pop(partition, None)
 
-    def rebuilt(self) -> None:
+    def write_out(self, *, wait: bool = True) -> None:
         """Nothing outlives the process anyway."""
 
     def close(self) -> None:

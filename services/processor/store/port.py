@@ -41,15 +41,15 @@ class KeyStore(Protocol):
     def get(self, partition: int, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """The values of those keys that are there."""
 
-    def apply(self, changes: Mapping[int, Change], *, rebuilding: bool = False) -> None:
+    def apply(self, changes: Mapping[int, Change]) -> None:
         """All of it or nothing, also when the process is killed meanwhile.
 
-        What was applied in `rebuilding` a kill may take away again, the newest first; whatever is left is whole,
-        and the reach says how far it goes. The first apply without it keeps everything before it as well.
+        A kill may take applies away again, the newest first: whatever is left is whole, and the reach says how far
+        it goes.
         """
 
-    def rebuilt(self) -> None:
-        """Keep from now on what was applied in rebuilding."""
+    def write_out(self, *, wait: bool = True) -> None:
+        """What was applied outlives a kill once this is done; without `wait` it returns when that is begun."""
 
     def wipe(self, partition: int) -> None: ...
 

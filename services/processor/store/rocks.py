@@ -1,18 +1,18 @@
-"""The key store on RocksDB: survives a kill, because every apply is one batch in its write-ahead log.
+"""The key store on RocksDB, without a write-ahead log: a kill takes away what had not left memory.
 
 In, out: as services.processor.store.port.
 Units:   bytes.
 Errors:  StoreBusy when another process has the folder open.
 Source:  DESIGN, "The key store": bloom filters, since most lookups are of keys never seen; multi-get; one
-         batch with the positions. Nothing is fsynced: a machine that loses power comes back with an older
-         consistent copy, and reads the rest from the log. Sizes: docs/measurements.md, "large".
+         batch with the positions. ADR 20: why no write-ahead log. Sizes: docs/measurements.md, "large".
 
 Layout: `d` + partition + key to value; `r` + partition to the reach; `t` to the topic ids. Partitions are four
 bytes, big endian, so that a range is one partition.
 
-A rebuild writes without the write-ahead log. RocksDB flushes its memtables in the order they were written, so a
-kill leaves all batches up to one of them, and the reach in that one says how far. A batch in the log must not
-outlive unlogged ones before it, so the first logged batch after a rebuild flushes them.
+The log of Kafka is the log. RocksDB writes its memtables out in the order they were filled, and there is one column
+family, so a kill, or a loss of power, leaves all batches up to one of them, and the reach in that one says how far.
+What forgets a copy is written out before anything else happens: an older one, come back, would have a reach that
+means nothing. Values that nobody refers to are moved out of the way only once there can be any.
 """
 
 import struct
@@ -37,8 +37,9 @@ from rocksdict import (
 from services.processor.store.port import NOTHING, Change, Reach
 
 CACHE_BYTES: Final = 64 * 1024 * 1024
-WRITE_BUFFER_BYTES: Final = 32 * 1024 * 1024
+WRITE_BUFFER_BYTES: Final = 16 * 1024 * 1024  # some 10,000 commands, which a kill takes away
 WRITE_BUFFERS_MOST: Final = 4
+MEMTABLE_BLOOM: Final = 0.02  # of a buffer: most look-ups are of names that are not in it
 BLOOM_BITS_PER_KEY: Final = 10  # one miss in a hundred reads a block for nothing
 BLOCK_BYTES: Final = 8 * 1024
 # Longer values lie apart from their keys: sorting the keys anew, for ever, does not move them.
@@ -58,14 +59,15 @@ class StoreBusy(Exception):  # it says what is the matter with the store
 
 class RocksStore:
     def __init__(self, folder: Path) -> None:
-        self._unlogged = WriteOptions()
-        self._unlogged.disable_wal = True  # type: ignore[method-assign, assignment]  # a property
-        self._rebuilding = False
+        unlogged = WriteOptions()
+        unlogged.disable_wal = True  # type: ignore[method-assign, assignment]  # a property
+        self._moves_old_values = False
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             options = _options()
             # Named, too: else rocksdict takes what an existing store was written with, which has lost its filters.
             self._database = Rdict(str(folder), options, {"default": options})
+            self._database.set_write_options(unlogged)
         except Exception as error:  # rocksdict raises nothing more specific than Exception
             raise StoreBusy(f"The key store in {folder} cannot be opened: {error}.") from error
 
@@ -75,10 +77,10 @@ class RocksStore:
         if known == wanted:
             return False
         if known is not None:
-            self.rebuilt()
-            self._forget(b"d", b"e")
-            self._forget(b"r", b"s")
+            self._database.delete_range(b"d", b"e")
+            self._database.delete_range(b"r", b"s")
         self._database.put(_TOPIC_IDS, wanted)
+        self.write_out()
         return known is not None
 
     def reach(self, partition: int) -> Reach:
@@ -92,39 +94,34 @@ class RocksStore:
         values: list[bytes | None] = self._database.get([prefix + key for key in keys])  # type: ignore[assignment]
         return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
-    def apply(self, changes: Mapping[int, Change], *, rebuilding: bool = False) -> None:
-        if not rebuilding:
-            self.rebuilt()
-        elif not self._rebuilding:
-            self._rebuilding = True
-            self._database.set_options({_MOVE_OLD_VALUES: "false"})  # a rebuild leaves nothing that would be garbage
+    def apply(self, changes: Mapping[int, Change]) -> None:
         batch = WriteBatch(raw_mode=True)
+        forgets = False
         for partition, change in changes.items():
             prefix = _prefix(partition)
             for key, value in change.writes.items():
                 if value is None:
+                    forgets = True
                     batch.delete(prefix + key)
                 else:
                     batch.put(prefix + key, value)
             batch.put(_reach_key(partition), _REACH.pack(*change.reach))
-        self._database.write(batch, self._unlogged if rebuilding else None)
+        self._database.write(batch)
+        if forgets and not self._moves_old_values:
+            self._moves_old_values = True
+            self._database.set_options({_MOVE_OLD_VALUES: "true"})
+
+    def write_out(self, *, wait: bool = True) -> None:
+        self._database.flush(wait)
 
     def wipe(self, partition: int) -> None:
-        self.rebuilt()
-        self._forget(_prefix(partition), _prefix(partition + 1))
+        self._database.delete_range(_prefix(partition), _prefix(partition + 1))
         self._database.delete(_reach_key(partition))
-
-    def rebuilt(self) -> None:
-        if self._rebuilding:
-            self._database.flush()
-            self._database.set_options({_MOVE_OLD_VALUES: "true"})
-            self._rebuilding = False
+        self.write_out()
 
     def close(self) -> None:
+        self.write_out()
         self._database.close()
-
-    def _forget(self, first: bytes, end: bytes) -> None:
-        self._database.delete_range(first, end)
 
 
 def _prefix(partition: int) -> bytes:
@@ -143,12 +140,14 @@ def _options() -> Options:
     options.set_memtable_factory(MemtableFactory.hash_link_list(MEMTABLE_BUCKETS))  # type: ignore[call-arg]
     options.set_prefix_extractor(SliceTransform.create_noop())  # a whole key is what is hashed
     options.set_allow_concurrent_memtable_write(False)
+    options.set_memtable_whole_key_filtering(True)
+    options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM)
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(WRITE_BUFFERS_MOST)
     options.set_enable_blob_files(True)
     options.set_min_blob_size(APART_BYTES)
-    options.set_blob_compression_type(DBCompressionType.lz4())
-    options.set_enable_blob_gc(True)
+    options.set_blob_compression_type(DBCompressionType.none())  # LZ4 saves a fifth, for 1 to 2 µs a command
+    options.set_enable_blob_gc(False)
     # Names come in no order, so that every level would be written anew for each tenth of it that comes from above.
     options.set_compaction_style(DBCompactionStyle.universal())
     options.set_level_zero_file_num_compaction_trigger(UNSORTED_FILES)
