@@ -21,14 +21,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from events.codes import problem_body
 from services.gateway import routes
+from services.gateway.acceptor import Acceptor
 from services.quiet_server import QuietServer
 
 KEEP_ALIVE_S: Final = 75  # above the 60 s after which usual load balancers let an idle connection go
 HEAD_BYTES_MAX: Final = 128 * 1024  # request line and headers; uvicorn bounds them for its other parser only
-BACKLOG: Final = 2048
-# libuv, below uvloop, accepts one connection of a listening socket in each turn of the loop (libuv/libuv#3696). A turn
-# is the longer the more there is to do: new customers would not even be heard, of all times when many come.
-ACCEPTED_A_TURN: Final = 32
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 # Begins where no token goes on, and is bounded: linear in whatever was received.
 _REQUEST_LINE: Final = re.compile(
@@ -158,15 +155,25 @@ def allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def doors(listener: socket.socket) -> list[socket.socket]:
-    """One listening socket under several descriptors, each of which a turn of the loop accepts from."""
-    return [listener, *(listener.dup() for _ in range(ACCEPTED_A_TURN - 1))]
+class Server(QuietServer):
+    """uvicorn, but for how connections are accepted."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        protocol: Any = self.config.http_protocol_class  # ours, see make_server
+        made = partial(protocol, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        self._acceptors = [Acceptor(each, made) for each in sockets or ()]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for acceptor in self._acceptors:
+            acceptor.close()
+        await super().shutdown(sockets)
 
 
-def make_server(app: Any, stop_within_s: int, is_overloaded: Callable[[], bool], refused: Refused) -> QuietServer:
+def make_server(app: Any, stop_within_s: int, is_overloaded: Callable[[], bool], refused: Refused) -> Server:
     """While `is_overloaded`, a POST to a known route is answered 503 before anything is made of it."""
     protocol: Any = partial(Protocol, is_overloaded, refused)
-    return QuietServer(
+    return Server(
         uvicorn.Config(
             app,
             http=protocol,
@@ -179,6 +186,5 @@ def make_server(app: Any, stop_within_s: int, is_overloaded: Callable[[], bool],
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=stop_within_s,
-            backlog=BACKLOG,
         )
     )
