@@ -17,8 +17,8 @@ from typing import Final
 
 import structlog
 
-BACKLOG: Final = 2048
-AT_ONCE: Final = 256  # a turn: about ten milliseconds, then those who are connected are heard
+BACKLOG: Final = 4096  # what a tenth of a second may bring; who finds it full asks the kernel again after a second
+AT_ONCE: Final = 512  # about twenty milliseconds, then those who are connected are heard
 PAUSE_S: Final = 0.1
 _NONE_LEFT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 

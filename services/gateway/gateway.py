@@ -26,6 +26,7 @@ from services.gateway.metrics import Metrics
 from services.gateway.posting import Posting
 from services.gateway.replies import ReplyDesk
 from services.gateway.settings import Settings
+from services.gateway.turns import Turns
 from services.kafka.admin import ensure_topics
 from services.kafka.errors import Retriable
 from services.kafka.kafka_log import KafkaLog
@@ -57,6 +58,7 @@ class Gateway:
         self._metrics = metrics
         self.desk = ReplyDesk(uuid.uuid4().hex)
         self.lag = LoopLag()
+        self.turns = Turns()
         self._kafka: KafkaLog | None = None
         self._publisher: Publisher | None = None
         self._replies: Tail | None = None
@@ -76,7 +78,7 @@ class Gateway:
         """Whether one more request would wait too long, for us or for the log."""
         if self.lag.is_standing and len(self.desk) >= WAITING_FEW:  # with fewer, the machine is busy with others
             return True
-        return self._posting is not None and self._posting.is_full
+        return self._posting is not None and self._posting.is_full(len(self.turns))
 
     def posting(self) -> Posting:
         if self._posting is None or self._stopping:

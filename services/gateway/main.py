@@ -75,7 +75,7 @@ async def _serve(settings: Settings, to: KafkaConnection, credentials: Credentia
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     address = address_of(listener)
-    server = make_server(api, STOP_WITHIN_S, gateway.is_overloaded, metrics.answered)
+    server = make_server(api, STOP_WITHIN_S, gateway.is_overloaded, metrics.answered, gateway.turns)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
 
     async def work() -> None:
