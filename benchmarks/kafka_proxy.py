@@ -19,9 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from benchmarks.gateway import CHARGE, WARM_UP, steady
+from benchmarks.gateway import Payer, steady
 from benchmarks.throughput import measure
 from simulator.broker.embedded import EmbeddedBroker
 from simulator.place import own_place
@@ -30,6 +28,7 @@ from simulator.stack_options import StackOptions
 from tests.support.frame_broker import FrameClient, broker_behind_proxy
 
 WAYS = ("direct", "proxy", "rule")
+WARM_UP = 500  # requests, not counted: the first seconds of a stack are its imports and connections
 
 
 def watch(proxy: KafkaProxy | None, way: str) -> None:
@@ -66,17 +65,11 @@ async def latency(way: str, folder: Path, rate: float, seconds: float) -> dict[s
     options = StackOptions(dir=folder)
     async with own_place(options, lambda _: None, lambda _: None, kafka_link=way != "direct") as place:
         watch(place.kafka_proxy, way)
-        merchants = list(place.api_keys.values())
         count = int(rate * seconds)
-        async with httpx.AsyncClient(base_url=place.gateway_urls[0], timeout=30) as client:
-
-            async def post(batch: str, number: int) -> httpx.Response:
-                authorized = {"authorization": f"Bearer {merchants[number % len(merchants)]}"}
-                key = {"idempotency-key": f"{batch}-{number}"}
-                return await client.post("/v1/charges", json=CHARGE, headers=authorized | key)
-
-            await steady(lambda number: post("warm-up", number), rate, WARM_UP)
-            took = await steady(lambda number: post("measured", number), rate, count)
+        payer = Payer(place.gateway_urls[0], place.api_keys)
+        await steady(payer.posts("warm-up"), rate, WARM_UP)
+        took = sorted(one.took_ms for one in await steady(payer.posts("measured"), rate, count))
+        payer.close()
     return {"p50_ms": round(took[count // 2], 1), "p99_ms": round(took[count * 99 // 100], 1)}
 
 

@@ -2,23 +2,29 @@
 
 In:      --first, the rate to begin the search with; --step and --seconds, how long each rate of the search and the
          overload last; --times, how often the maximum is offered; --p99 and --deadline.
-Out:     a line for each rate: goodput, refusals, latencies; then how much of the goodput at the maximum is left.
+Out:     a line for each rate: goodput, refusals, latencies; for the overload also what a process of its own saw, that
+         asks fifty times a second; then how much of the goodput at the maximum is left.
 Units:   payments per second; seconds; milliseconds from the planned instant.
 Errors:  exit code 1 where less than nine tenths are left, or a refusal came without Retry-After.
 
 `python -m benchmarks.overload` starts embedded Kafka, gateway, processor and ledger. The maximum is found by the search
 behind `payonce simulate --find-max`: the highest rate at which 99 in 100 are paid within --p99, three times. Customers
 come by plan, ask once, and go away after --deadline. Goodput is what was paid by then. All of it shares this machine.
+Beyond some thousand customers a second the load is late itself, and what it says of latencies is about itself; the
+other process has next to nothing to do, and asks in turns over a connection that it has and over a new one.
 """
 
 import argparse
 import asyncio
+import multiprocessing
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from enum import StrEnum
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import psutil
 import uvloop
@@ -37,6 +43,10 @@ LATE_MS_MAX: Final = 50.0  # one customer in a hundred: beyond it the figures ar
 AT_ONCE: Final = 16  # customers let in before answers are looked at again
 STEPS_MAX: Final = 14
 REST_S: Final = 1.0
+PAID: Final = 201
+REFUSED: Final = 503
+OUTSIDE_EVERY_S: Final = 0.02
+OUTSIDE_PATIENCE_MS: Final = 10_000.0
 
 
 @dataclass
@@ -84,6 +94,90 @@ class Offered:
         return "; ".join(parts)
 
 
+class Outsider:
+    """`async with Outsider(url, api_key) as outsider: …`, then `str(outsider)`: one who has all the time in the world."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_ask_now_and_then, args=(url, api_key, theirs), daemon=True)
+        self._told: list[Asked] = []
+
+    async def __aenter__(self) -> Self:
+        self._process.start()
+        await asyncio.to_thread(self._pipe.recv)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pipe.send("enough")
+        self._told = await asyncio.to_thread(self._pipe.recv)
+        self._process.join()
+
+    def __str__(self) -> str:
+        parts = [f"beside it, late itself by p99 {_p([one.late_ms for one in self._told], 0.99):,.0f} ms"]
+        for way in Way:
+            asked = [one for one in self._told if one.way is way]
+            refused = [one.took_ms for one in asked if one.status == REFUSED]
+            others = [one for one in asked if one.status not in (PAID, REFUSED)]
+            parts.append(
+                f"{way}: {len(refused)} of {len(asked)} refused (p50 {_p(refused, 0.5):,.0f}, p99"
+                f" {_p(refused, 0.99):,.0f} ms), {len(others)} without an answer"
+            )
+        return "; ".join(parts)
+
+
+class Way(StrEnum):
+    KEPT = "over a connection it has"
+    NEW = "over a new one"
+
+
+class Asked(NamedTuple):
+    way: Way
+    status: int  # 0: no answer
+    late_ms: float
+    took_ms: float  # from the planned time
+
+
+def _ask_now_and_then(url: str, api_key: str, parent: Connection) -> None:
+    uvloop.run(_outside(url, api_key, parent))
+
+
+async def _outside(url: str, api_key: str, parent: Connection) -> None:
+    client, asked, enough = Door.at("gateway", url).client, list[Asked](), asyncio.Event()
+
+    async def ask(number: int, due: float) -> None:
+        late_ms, way = (time.monotonic() - due) * 1_000.0, list(Way)[number % len(Way)]
+        headers = _headers(api_key, f"outside-{number}")
+        try:
+            answer = await client.request(
+                "POST", "/v1/charges", headers, BODY, patience_ms=OUTSIDE_PATIENCE_MS, fresh=way is Way.NEW
+            )
+        except (NotSentError, OutcomeUnknownError):
+            status = 0
+        else:
+            status = answer.status
+        asked.append(Asked(way, status, late_ms, (time.monotonic() - due) * 1_000.0))
+
+    asyncio.get_running_loop().add_reader(parent.fileno(), enough.set)
+    parent.send("ready")
+    async with asyncio.TaskGroup() as present:
+        began, number = time.monotonic(), 0
+        while not enough.is_set():
+            due = began + number * OUTSIDE_EVERY_S
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            present.create_task(ask(number, due))
+            number += 1
+    parent.send(asked)
+
+
+def _headers(api_key: str, idempotency_key: str) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {api_key}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": idempotency_key,
+    }
+
+
 class Customers:
     """Everybody of one stack: each pays once, under a key of its own."""
 
@@ -126,11 +220,7 @@ class Customers:
 
     async def _pay(self, due: float, offered: Offered) -> None:
         self._number += 1
-        headers = {
-            "Authorization": f"Bearer {self._keys[self._number % len(self._keys)]}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": f"overload-{self._number}",
-        }
+        headers = _headers(self._keys[self._number % len(self._keys)], f"overload-{self._number}")
         late_ms = (time.monotonic() - due) * 1_000.0
         offered.late_ms.append(late_ms)
         try:
@@ -144,7 +234,7 @@ class Customers:
         took_ms = (time.monotonic() - due) * 1_000.0
         if answer.status < 300:
             offered.paid_ms.append(took_ms)
-        elif answer.status == 503:
+        elif answer.status == REFUSED:
             offered.refused_ms.append(took_ms)
             offered.without_retry_after += "retry-after" not in answer.headers
         else:
@@ -173,8 +263,10 @@ async def measure(stack: Stack, options: argparse.Namespace) -> bool:
         _say(f"No rate was found at which 99 in 100 are paid within {options.p99:g} ms.")
         return False
     at_most = max(step.goodput for step in best if step.rate == found.rate)
-    overload = await customers.offer(options.times * found.rate, options.seconds)
+    async with Outsider(stack.gateway_url, next(iter(stack.api_keys.values()))) as outsider:
+        overload = await customers.offer(options.times * found.rate, options.seconds)
     _say(f"overload {overload}")
+    _say(f"  {outsider}")
     left = overload.goodput / at_most
     await asyncio.sleep(REST_S)
     _say(f"afterwards {await customers.offer(found.rate / 2, options.step)}")

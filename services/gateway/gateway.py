@@ -26,6 +26,7 @@ from services.gateway.metrics import Metrics
 from services.gateway.posting import Posting
 from services.gateway.replies import ReplyDesk
 from services.gateway.settings import Settings
+from services.gateway.turns import Turns
 from services.kafka.admin import ensure_topics
 from services.kafka.errors import Retriable
 from services.kafka.kafka_log import KafkaLog
@@ -41,6 +42,8 @@ _log = structlog.get_logger()
 WAITING_MAX: Final = 4096  # requests, each with a body of up to 32 KiB: 128 MiB
 DELIVERY_MAX_MS: Final = 10_000  # a broker that was killed is back before; then 503, and the client tries again
 _FETCH_WAIT_MS: Final = 1_000  # only how often a quiet loop looks up: replies wake it at once
+# A Kafka transaction may answer a thousand, each some fifty microseconds of work; others want to be heard meanwhile.
+DELIVERED_A_TURN: Final = 64
 _PAUSE_S: Final = 0.1  # between tries to read replies while Kafka cannot be reached
 
 
@@ -55,6 +58,7 @@ class Gateway:
         self._metrics = metrics
         self.desk = ReplyDesk(uuid.uuid4().hex)
         self.lag = LoopLag()
+        self.turns = Turns()
         self._kafka: KafkaLog | None = None
         self._publisher: Publisher | None = None
         self._replies: Tail | None = None
@@ -74,7 +78,7 @@ class Gateway:
         """Whether one more request would wait too long, for us or for the log."""
         if self.lag.is_standing and len(self.desk) >= WAITING_FEW:  # with fewer, the machine is busy with others
             return True
-        return self._posting is not None and self._posting.is_full
+        return self._posting is not None and self._posting.is_full(len(self.turns))
 
     def posting(self) -> Posting:
         if self._posting is None or self._stopping:
@@ -127,7 +131,9 @@ class Gateway:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             for records in fetched.values():
-                self.desk.deliver(records)
+                for begin in range(0, len(records), DELIVERED_A_TURN):
+                    self.desk.deliver(records[begin : begin + DELIVERED_A_TURN])
+                    await asyncio.sleep(0)
 
     def stop_taking(self) -> None:
         """Refuse new commands; those on the log are still answered."""

@@ -73,14 +73,13 @@ class Posting:
         self._clock_ms = clock_ms
         self._in_flight: set[tuple[str, str, str]] = set()
 
-    @property
-    def is_full(self) -> bool:
-        """Whether one more request would have to wait too long."""
-        return not self._admission.allows(len(self._desk), self._desk.oldest_s)
+    def is_full(self, coming: int = 0) -> bool:
+        """Whether one more request would have to wait too long, behind so many that have not begun."""
+        return not self._admission.allows(len(self._desk) + coming, self._desk.oldest_s)
 
     def admit(self) -> None:
         """Raises Problem when it is full; asked before the body is looked at."""
-        if self.is_full:
+        if self.is_full():
             raise Problem("unavailable", "Too many requests are waiting; nothing was sent.", RETRY_AFTER)
 
     async def answer(self, request: Request) -> Answer:

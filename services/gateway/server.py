@@ -1,6 +1,7 @@
 """The HTTP server: uvicorn with httptools, made to answer nonsense politely and to stop when told.
 
-In:      an ASGI application and a listening socket; whether there is too much to do already, and who counts refusals.
+In:      an ASGI application and a listening socket; whether there is too much to do already, who counts refusals, and
+         the turns in which requests begin.
 Out:     `serve` returns after a clean stop: no new connections, answers in flight sent.
 Units:   time limits in seconds, sizes in bytes.
 Errors:  what is not HTTP gets a 400 problem and a closed connection, never a traceback.
@@ -21,14 +22,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from events.codes import problem_body
 from services.gateway import routes
+from services.gateway.acceptor import Acceptor
+from services.gateway.turns import Turns
 from services.quiet_server import QuietServer
 
 KEEP_ALIVE_S: Final = 75  # above the 60 s after which usual load balancers let an idle connection go
 HEAD_BYTES_MAX: Final = 128 * 1024  # request line and headers; uvicorn bounds them for its other parser only
-BACKLOG: Final = 2048
-# libuv, below uvloop, accepts one connection of a listening socket in each turn of the loop (libuv/libuv#3696). A turn
-# is the longer the more there is to do: new customers would not even be heard, of all times when many come.
-ACCEPTED_A_TURN: Final = 32
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 # Begins where no token goes on, and is bounded: linear in whatever was received.
 _REQUEST_LINE: Final = re.compile(
@@ -51,10 +50,13 @@ _TOO_MANY_LAST: Final = _TOO_MANY % (len(_TOO_MANY_BODY), b"connection: close\r\
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, is_overloaded: Callable[[], bool], refused: Refused, *args: Any, **options: Any) -> None:
+    def __init__(
+        self, is_overloaded: Callable[[], bool], refused: Refused, turns: Turns, *args: Any, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
         self._is_overloaded = is_overloaded
         self._refused = refused
+        self._turns = turns
         self._refusing: str | None = None  # the call, while the rest of a refused request is read and forgotten
 
     _in_head = False
@@ -79,6 +81,9 @@ class Protocol(HttpToolsProtocol):
             self._refusing = self._refusable()
         if self._refusing is None:
             super().on_headers_complete()
+
+    def _start_asgi_task(self, *request: Any) -> None:
+        self._turns.begin(partial(super()._start_asgi_task, *request))
 
     def _refusable(self) -> str | None:
         """The call of a POST that can be refused at once; None for whatever is not as simple as nearly all are."""
@@ -158,15 +163,27 @@ def allow_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def doors(listener: socket.socket) -> list[socket.socket]:
-    """One listening socket under several descriptors, each of which a turn of the loop accepts from."""
-    return [listener, *(listener.dup() for _ in range(ACCEPTED_A_TURN - 1))]
+class Server(QuietServer):
+    """uvicorn, but for how connections are accepted."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        protocol: Any = self.config.http_protocol_class  # ours, see make_server
+        made = partial(protocol, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        self._acceptors = [Acceptor(each, made) for each in sockets or ()]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for acceptor in self._acceptors:
+            acceptor.close()
+        await super().shutdown(sockets)
 
 
-def make_server(app: Any, stop_within_s: int, is_overloaded: Callable[[], bool], refused: Refused) -> QuietServer:
+def make_server(
+    app: Any, stop_within_s: int, is_overloaded: Callable[[], bool], refused: Refused, turns: Turns
+) -> Server:
     """While `is_overloaded`, a POST to a known route is answered 503 before anything is made of it."""
-    protocol: Any = partial(Protocol, is_overloaded, refused)
-    return QuietServer(
+    protocol: Any = partial(Protocol, is_overloaded, refused, turns)
+    return Server(
         uvicorn.Config(
             app,
             http=protocol,
@@ -179,6 +196,5 @@ def make_server(app: Any, stop_within_s: int, is_overloaded: Callable[[], bool],
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=stop_within_s,
-            backlog=BACKLOG,
         )
     )

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from services.gateway.server import make_server
+from services.gateway.turns import Turns
 from services.starting import listening_socket
 
 POST = b"POST /v1/charges HTTP/1.1\r\nhost: x\r\n"
@@ -49,7 +50,7 @@ class Served:
 @asynccontextmanager
 async def serving() -> AsyncIterator[Served]:
     served = Served()
-    server = make_server(app, 1, lambda: served.too_much, lambda *refused: served.refused.append(refused))
+    server = make_server(app, 1, lambda: served.too_much, lambda *refused: served.refused.append(refused), Turns())
     listener = listening_socket("127.0.0.1", 0)
     listener.listen()
     running = asyncio.create_task(server.serve(sockets=[listener]))
