@@ -13,8 +13,8 @@ import asyncio
 import io
 import ssl
 import struct
-from collections.abc import Awaitable
-from typing import IO, Any, Final, Protocol, TypeVar, cast
+from collections.abc import Awaitable, Iterable
+from typing import IO, Any, Final, Protocol, TypeVar, cast, runtime_checkable
 
 from aiokafka import errors as aiokafka_errors
 from aiokafka.conn import AIOKafkaConnection, CloseReason
@@ -26,7 +26,6 @@ from kio.static.protocol import RequestPayload, ResponsePayload
 
 from events.connection import KafkaConnection, certificate_refused, login_refused
 from services.kafka.errors import Indefinite, Retriable, Unfit
-from services.kafka.producing import Produce
 from services.kafka.security import security
 
 R = TypeVar("R", bound=ResponsePayload)
@@ -42,6 +41,13 @@ _REFUSED: Final = (
 
 class _Header(Protocol):
     correlation_id: int
+
+
+@runtime_checkable
+class Packs(Protocol):
+    """A request that writes itself, where kio would take too long."""
+
+    def pieces(self) -> Iterable[bytes | bytearray]: ...
 
 
 class _Pieces:
@@ -69,7 +75,7 @@ class _Message:
     def __init__(self, request: RequestPayload, response_type: type[Any]) -> None:
         self._request = request
         self._body = _Pieces()
-        if isinstance(request, Produce):
+        if isinstance(request, Packs):
             for piece in request.pieces():
                 self._body.write(piece)
         else:
