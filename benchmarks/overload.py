@@ -95,7 +95,7 @@ class Offered:
 
 
 class Outsider:
-    """`async with Outsider(url, api_key) as outsider: …`, then `str(outsider)`: one with all the time in the world."""
+    """`async with Outsider(url, api_key) as outsider: …`, then `str(outsider)`: with all the time in the world."""
 
     def __init__(self, url: str, api_key: str) -> None:
         context = multiprocessing.get_context("spawn")

@@ -42,8 +42,6 @@ _log = structlog.get_logger()
 WAITING_MAX: Final = 4096  # requests, each with a body of up to 32 KiB: 128 MiB
 DELIVERY_MAX_MS: Final = 10_000  # a broker that was killed is back before; then 503, and the client tries again
 _FETCH_WAIT_MS: Final = 1_000  # only how often a quiet loop looks up: replies wake it at once
-# A Kafka transaction may answer a thousand, each some fifty microseconds of work; others want to be heard meanwhile.
-DELIVERED_A_TURN: Final = 64
 _PAUSE_S: Final = 0.1  # between tries to read replies while Kafka cannot be reached
 
 
@@ -131,9 +129,7 @@ class Gateway:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             for records in fetched.values():
-                for begin in range(0, len(records), DELIVERED_A_TURN):
-                    self.desk.deliver(records[begin : begin + DELIVERED_A_TURN])
-                    await asyncio.sleep(0)
+                await self.desk.deliver_in_turns(records)
 
     def stop_taking(self) -> None:
         """Refuse new commands; those on the log are still answered."""

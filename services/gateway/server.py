@@ -21,7 +21,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from events.codes import problem_body
-from services.gateway import routes
+from services.gateway import routes, whole_post
 from services.gateway.acceptor import Acceptor
 from services.gateway.turns import Turns
 from services.quiet_server import QuietServer
@@ -62,6 +62,11 @@ class Protocol(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0
     _received = b""  # last
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        # uvicorn waits for ever for a first request; who was refused at the door may not come with another.
+        self.timeout_keep_alive_task = self.loop.call_later(KEEP_ALIVE_S, self.timeout_keep_alive_handler)
 
     def data_received(self, data: bytes) -> None:
         was_in_head = self._in_head
@@ -166,11 +171,15 @@ def allow_connections() -> None:
 class Server(QuietServer):
     """uvicorn, but for how connections are accepted."""
 
+    def __init__(self, config: uvicorn.Config, refuse: Callable[[bytes], bytes | None]) -> None:
+        super().__init__(config)
+        self._refuse = refuse
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=[])
         protocol: Any = self.config.http_protocol_class  # ours, see make_server
         made = partial(protocol, config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-        self._acceptors = [Acceptor(each, made) for each in sockets or ()]
+        self._acceptors = [Acceptor(each, made, self._refuse) for each in sockets or ()]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for acceptor in self._acceptors:
@@ -183,6 +192,14 @@ def make_server(
 ) -> Server:
     """While `is_overloaded`, a POST to a known route is answered 503 before anything is made of it."""
     protocol: Any = partial(Protocol, is_overloaded, refused, turns)
+
+    def refuse(received: bytes) -> bytes | None:
+        call = whole_post.call_of(received) if is_overloaded() else None
+        if call is None:
+            return None
+        refused(call, 503)
+        return _TOO_MANY_KEPT
+
     return Server(
         uvicorn.Config(
             app,
@@ -196,5 +213,6 @@ def make_server(
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=stop_within_s,
-        )
+        ),
+        refuse,
     )

@@ -23,6 +23,10 @@ class Heard(asyncio.Protocol):
         self.connections.append(transport)
 
 
+def nobody(_: bytes) -> None:
+    """Nobody is refused at the door."""
+
+
 def knock(listener: socket.socket, opened: ExitStack) -> None:
     opened.enter_context(closing(socket.create_connection(listener.getsockname(), timeout=10)))
 
@@ -46,7 +50,7 @@ def test_all_who_wait_are_let_in_at_once() -> None:
     async def run() -> None:
         heard = type("Heard", (Heard,), {"connections": []})
         with ExitStack() as opened, closing(listening_socket("127.0.0.1", 0)) as listener:
-            acceptor = Acceptor(listener, heard)
+            acceptor = Acceptor(listener, heard, nobody)
             for _ in range(AT_ONCE):
                 knock(listener, opened)
             for _ in range(TURNS):
@@ -65,7 +69,7 @@ def test_who_finds_no_file_left_is_let_in_later() -> None:
     async def run() -> None:
         heard = type("Heard", (Heard,), {"connections": []})
         with ExitStack() as opened, closing(listening_socket("127.0.0.1", 0)) as listener:
-            acceptor = Acceptor(listener, heard)
+            acceptor = Acceptor(listener, heard, nobody)
             knock(listener, opened)
             with no_more_files():
                 for _ in range(TURNS):
@@ -88,7 +92,7 @@ def test_a_closed_one_lets_nobody_in() -> None:
     async def run() -> None:
         heard = type("Heard", (Heard,), {"connections": []})
         with ExitStack() as opened, closing(listening_socket("127.0.0.1", 0)) as listener:
-            Acceptor(listener, heard).close()
+            Acceptor(listener, heard, nobody).close()
             knock(listener, opened)
             for _ in range(TURNS):
                 await asyncio.sleep(0)

@@ -1,6 +1,7 @@
 """One POST against a log that answers, refuses, is silent or leaves it open: what a client is told."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 
 import orjson
@@ -11,7 +12,7 @@ from services.gateway.admission import Admission
 from services.gateway.answers import Answer, Problem
 from services.gateway.metrics import Metrics
 from services.gateway.posting import InFlight, Posting, Request
-from services.gateway.replies import ReplyDesk
+from services.gateway.replies import A_TURN, ReplyDesk
 from services.kafka.errors import Indefinite, KafkaFailure, NotSent, Retriable
 from services.kafka.port import Outgoing
 
@@ -247,3 +248,26 @@ async def test_a_stopping_gateway_tells_who_waits() -> None:
     await sent(line, 1)
     desk.give_up()
     assert (await refused(asking)).status == 504
+
+
+async def test_a_thousand_answers_leave_room_for_others() -> None:
+    """Between a slice of them and the next, the loop gets round to whatever else is ready; none is left out."""
+    line, desk = Line(), ReplyDesk("g1")
+    many = 3 * A_TURN + 1
+    ours = posting(line, desk, waiting_max=many)
+    asking = [asyncio.create_task(ours.answer(CREATE)) for _ in range(many)]
+    await sent(line, many)
+    waiting: list[int] = []
+    others = asyncio.create_task(look_every_turn(desk, waiting))
+    await desk.deliver_in_turns([reply(line, index) for index in range(many)])
+    await asyncio.gather(*asking)
+    others.cancel()
+    steps = [before - after for before, after in itertools.pairwise([many, *waiting])]
+    assert max(steps) <= A_TURN
+    assert len(desk) == 0
+
+
+async def look_every_turn(desk: ReplyDesk, waiting: list[int]) -> None:
+    while True:
+        waiting.append(len(desk))
+        await asyncio.sleep(0)

@@ -1,6 +1,8 @@
 """What a server with too much to do already makes of requests: POSTs are refused unseen, all else is as always."""
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from services.gateway import server, whole_post
 from services.gateway.server import make_server
 from services.gateway.turns import Turns
 from services.starting import listening_socket
@@ -31,6 +34,7 @@ class Served:
         self.refused: list[tuple[str, int]] = []
         self.reader: asyncio.StreamReader
         self.writer: asyncio.StreamWriter
+        self.address: tuple[str, int]
 
     async def ask(self, *parts: bytes) -> int:
         """The status of the answer to what is sent in these parts."""
@@ -50,16 +54,17 @@ class Served:
 @asynccontextmanager
 async def serving() -> AsyncIterator[Served]:
     served = Served()
-    server = make_server(app, 1, lambda: served.too_much, lambda *refused: served.refused.append(refused), Turns())
+    serves = make_server(app, 1, lambda: served.too_much, lambda *refused: served.refused.append(refused), Turns())
     listener = listening_socket("127.0.0.1", 0)
     listener.listen()
-    running = asyncio.create_task(server.serve(sockets=[listener]))
-    served.reader, served.writer = await asyncio.open_connection(*listener.getsockname())
+    running = asyncio.create_task(serves.serve(sockets=[listener]))
+    served.address = listener.getsockname()
+    served.reader, served.writer = await asyncio.open_connection(*served.address)
     try:
         yield served
     finally:
         served.writer.close()
-        server.should_exit = True
+        serves.should_exit = True
         await running
 
 
@@ -126,3 +131,67 @@ async def test_an_answer_under_way_comes_first() -> None:
         assert await served.ask(GET + WITH_BODY) == BY_THE_APP
         assert await served.hear() in (BY_THE_APP, 503)
         assert served.writer.transport.is_closing() is False
+
+
+async def test_who_knocks_with_a_request_is_refused_at_the_door() -> None:
+    """Once, before the connection has a protocol; what comes next over it is served."""
+    async with serving() as served:
+        knocking = socket.create_connection(served.address, timeout=10)
+        knocking.sendall(WITH_BODY)  # without letting the server have a turn: it has come when the door is opened
+        served.reader, served.writer = await asyncio.open_connection(sock=knocking)
+        assert await served.hear() == 503
+        assert "retry-after: 1\r\n" in served.headers
+        assert served.refused == [("create_charge", 503)]
+        assert await served.ask(GET) == BY_THE_APP
+
+
+async def test_half_a_request_is_not_refused_at_the_door() -> None:
+    """Its other half would be taken for the next one."""
+    async with serving() as served:
+        knocking = socket.create_connection(served.address, timeout=10)
+        knocking.sendall(WITH_BODY[:-1])
+        served.reader, served.writer = await asyncio.open_connection(sock=knocking)
+        assert await served.ask(WITH_BODY[-1:]) == 503
+        assert served.refused == [("create_charge", 503)]
+        assert await served.ask(GET) == BY_THE_APP
+
+
+async def test_who_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection without a request is kept as long as one between two, and no longer."""
+    monkeypatch.setattr(server, "KEEP_ALIVE_S", 0.05)
+    async with serving() as served:
+        _, writer = served.reader, served.writer
+        reader, served.writer = await asyncio.open_connection(*served.address)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("received", "call"),
+    [
+        (WITH_BODY, "create_charge"),
+        (b"POST /v1/charges?x=1 HTTP/1.1\r\nContent-Length:0\r\n\r\n", "create_charge"),
+        (b"POST /v1/charges/ch_1/refunds HTTP/1.1\r\ncontent-length: 0\r\n\r\n", "create_refund"),
+        (b"POST /v1/nothing HTTP/1.1\r\ncontent-length: 0\r\n\r\n", None),
+        (POST + b"\r\n", None),
+        (WITH_BODY + b"{", None),
+        (WITH_BODY[:-1], None),
+        (GET, None),
+        (POST + b"content-length: 2\r\ncontent-length: 2\r\n\r\n{}", None),
+        (POST + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}", None),
+        (POST + b"content-length: 2\r\nConnection: close\r\n\r\n{}", None),
+        (POST + b"content-length: 2\r\nexpect: 100-continue\r\n\r\n{}", None),
+        (b"POST /v1/charges HTTP/1.0\r\ncontent-length: 0\r\n\r\n", None),
+    ],
+)
+def test_only_what_is_whole_and_plain_is_told_by_its_bytes(received: bytes, call: str | None) -> None:
+    """Whatever says something else of its end, or of the connection's, goes the long way."""
+    assert whole_post.call_of(received) == call
+
+
+@pytest.mark.parametrize("received", [b"POST /" + b"x" * 65_000, POST + b"a\r\n" * 20_000, POST + b"\r" * 65_000])
+def test_nonsense_at_the_door_takes_no_time(received: bytes) -> None:
+    """Telling is linear in what was received."""
+    began = time.perf_counter()
+    assert whole_post.call_of(received) is None
+    assert time.perf_counter() - began < 1.0
