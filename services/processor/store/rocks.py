@@ -40,7 +40,7 @@ CACHE_BYTES: Final = 64 * 1024 * 1024
 WRITE_BUFFER_BYTES: Final = 16 * 1024 * 1024  # some 10,000 commands, which a kill takes away
 WRITE_BUFFERS_MOST: Final = 4
 MEMTABLE_BLOOM: Final = 0.02  # of a buffer: most look-ups are of names that are not in it
-BLOOM_BITS_PER_KEY: Final = 10  # one miss in a hundred reads a block for nothing
+BLOOM_BITS_PER_KEY: Final = 16  # one miss in a thousand reads a block for nothing, in each of up to twenty files
 BLOCK_BYTES: Final = 8 * 1024
 # Longer values lie apart from their keys: sorting the keys anew, for ever, does not move them.
 APART_BYTES: Final = 256
