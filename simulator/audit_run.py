@@ -34,6 +34,7 @@ from simulator.history_shelf import HistoryShelf
 from simulator.ledger_reader import LedgerReadError, OpenBooks
 from simulator.log_reader import LogReader
 from simulator.reproduce import command_of
+from simulator.workload.rare_gc import rare_collection
 
 SILENCE_S: Final = 2.0  # whoever waits longer for an answer of Kafka is told what for
 AT_ONCE_RECORDS: Final = 100_000  # a quarter of a gigabyte; a longer log, or history, is read in slices
@@ -52,6 +53,7 @@ async def audit_namespace(
 ) -> Report:
     """The verdict on a namespace as its log stands now."""
     async with AsyncExitStack() as opened:
+        opened.enter_context(rare_collection())  # a history's lines are many objects, and no cycle is among them
         # The history before the log: so every answer in it is within what is read of the log.
         shelf = None if history is None else await asyncio.to_thread(_shelf, opened, history, progress)
         clients = None if shelf is None else shelf.outline
