@@ -162,7 +162,7 @@ def _options() -> Options:
 
 
 def _blocks() -> BlockBasedOptions:
-    """Filters and indexes are in memory, 5 bytes a command: in the cache each look at one would cost twice as much."""
+    """Filters and indexes are in memory, 7 bytes a command: in the cache each look at one would cost twice as much."""
     blocks = BlockBasedOptions()
     blocks.set_format_version(5)
     blocks.set_block_size(BLOCK_BYTES)
