@@ -207,7 +207,7 @@ async def _measure(given: Given, asked: _Asked, measured: "Measured") -> None:
                 picked = [one for one in picked if subjects.is_ours(one.name)]
         if asked.kind == "smoke":
             measured.notes["unit_us"] = reference.unit_us()
-        told.stage("starting Kafka")
+        told.stage("starting Kafka" if given.kafka in ("embedded", "docker") else f"reaching Kafka at {given.kafka}")
         plan = getattr(plans, asked.kind)
         async with world.world(given.kafka, given.dir / "bench", told.stage) as stage:
             await plan(stage, picked, asked.options, measured, told)
