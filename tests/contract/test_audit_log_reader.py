@@ -92,7 +92,10 @@ async def test_committed_aborted_and_open_records_are_told_apart(
         (b"open 1", open_),
         (b"open 2", open_),
     ]
-    assert (bounds.start, bounds.stable, bounds.end) == (0, 10, 12)
+    # The marker of "kept 4" may come after "open 1": EndTxn is answered before it is written.
+    first_open = min(entry.offset for entry in read if entry.fate is Fate.OPEN)
+    assert (bounds.start, bounds.stable, bounds.end) == (0, first_open, 12)
+    assert first_open in (9, 10)
 
 
 async def test_log_that_ends_with_an_aborted_transaction_is_read_to_its_end(
