@@ -36,7 +36,8 @@ GUARANTEES: Final = ("deduplicated", "at-least-once", "at-most-once")
 MANY_BY_FEW: Final = Known("CPU a command, 64 partitions by 4", more_is_better=False, allowed=2.0)
 BY_DEDUPLICATED: Final = Known("CPU a command, exactly-once by deduplicated", more_is_better=False, allowed=1.5)
 COST: Final = Known("CPU a command, in units of work", more_is_better=False, allowed=2.0)
-RATE: Final = Known("commands/s, by units of work a second", more_is_better=True, allowed=3.0)
+# Two cores that the broker and others want too: of all of them this says most about the machine's day.
+RATE: Final = Known("commands/s, by units of work a second", more_is_better=True, allowed=6.0)
 KNOWN: Final = {
     one.name: one for one in (*[of_guarantee(each) for each in GUARANTEES], BY_DEDUPLICATED, MANY_BY_FEW, COST, RATE)
 }
