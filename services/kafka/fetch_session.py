@@ -18,7 +18,7 @@ _NEW: Final = 0  # the epoch that asks for a new session
 _EPOCH_MAX: Final = 2**31 - 1
 
 
-class Words(NamedTuple):
+class RequestData(NamedTuple):
     """Of one Fetch."""
 
     session_id: int
@@ -37,13 +37,13 @@ class FetchSession:
         self._epoch = _NEW
         self._said: dict[TopicPartition, int] = {}
 
-    def words(self, wanted: Mapping[TopicPartition, int]) -> Words:
+    def build(self, wanted: Mapping[TopicPartition, int]) -> RequestData:
         """For the next Fetch; `answered` must follow, or `reset`."""
         moved = {where: at for where, at in wanted.items() if self._said.get(where) != at}
         forgotten = frozenset(self._said.keys() - wanted.keys())
-        words = Words(self._id, self._epoch, moved, forgotten)
+        data = RequestData(self._id, self._epoch, moved, forgotten)
         self._said = dict(wanted)
-        return words
+        return data
 
     def answered(self, session_id: int) -> None:
         if session_id == 0:

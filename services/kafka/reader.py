@@ -25,13 +25,14 @@ from kio.static.primitive import i8, i32, i32Timedelta, i64
 from services.kafka.cluster import Cluster, Lane, partition_index
 from services.kafka.codes import Code, Kind, Request, failure, kind
 from services.kafka.errors import Indefinite, OffsetOutOfRange, Retriable
-from services.kafka.fetch_session import FetchSession, Words
+from services.kafka.fetch_session import FetchSession, RequestData
 from services.kafka.fetched import Aborted, fetched
 from services.kafka.leaders import by_topic
 from services.kafka.port import Record, TopicPartition
 
 # A new Fetch waits behind an idle one: this is what a resumed or newly assigned partition may have to wait.
 FETCH_WAIT_MS: Final = 100
+_WAIT: Final = i32Timedelta.parse(timedelta(milliseconds=FETCH_WAIT_MS))
 PARTITION_BYTES: Final = 1024 * 1024
 ANSWER_BYTES: Final = 16 * PARTITION_BYTES
 LONG_BYTES: Final = 64 * 1024  # of an answer that is not the last of what has come
@@ -150,7 +151,7 @@ class KafkaReader:
 
     async def _fetch_from(self, leader: int, positions: Mapping[TopicPartition, int]) -> _Answer:
         session = self._sessions.setdefault(leader, FetchSession())
-        request = self._request(session.words(positions))
+        request = self._request(session.build(positions))
         try:
             response = await self._cluster.call(leader, Lane.DATA, request, FetchResponse)
         except (Retriable, Indefinite):
@@ -164,36 +165,33 @@ class KafkaReader:
         session.answered(int(response.session_id))
         return _Answer(positions, response)
 
-    def _request(self, words: Words) -> FetchRequest:
+    def _request(self, data: RequestData) -> FetchRequest:
         return FetchRequest(
             max_wait=_WAIT,
             min_bytes=i32(1),
             max_bytes=i32(ANSWER_BYTES),
             isolation_level=i8(1 if self._committed else 0),
-            session_id=i32(words.session_id),
-            session_epoch=i32(words.epoch),
+            session_id=i32(data.session_id),
+            session_epoch=i32(data.epoch),
             topics=tuple(
                 FetchTopic(
                     topic=TopicName(name),
                     partitions=tuple(
                         FetchPartition(
                             partition=partition_index(one),
-                            fetch_offset=i64(words.positions[one]),
+                            fetch_offset=i64(data.positions[one]),
                             partition_max_bytes=self._partition_bytes,
                         )
                         for one in several
                     ),
                 )
-                for name, several in by_topic(words.positions).items()
+                for name, several in by_topic(data.positions).items()
             ),
             forgotten_topics_data=tuple(
                 ForgottenTopic(topic=TopicName(name), partitions=tuple(map(partition_index, several)))
-                for name, several in by_topic(words.forgotten).items()
+                for name, several in by_topic(data.forgotten).items()
             ),
         )
-
-
-_WAIT: Final = i32Timedelta.parse(timedelta(milliseconds=FETCH_WAIT_MS))
 
 
 def _partitions(response: FetchResponse | None) -> Iterator[tuple[TopicPartition, PartitionData]]:

@@ -36,8 +36,8 @@ PAUSE_MS: Final = 200
 WRITES_AT_ONCE: Final = (
     500  # more than these (about a millisecond) are written beside the loop, which can go on meanwhile
 )
-MUCH: Final = 300  # commands at once: to decide on them takes as long as a transaction
-WRITE_OUT_EVERY_MS: Final = 30_000  # so that a key forgotten long ago is never found again after a kill (ADR 20)
+PIPELINED_FROM: Final = 300  # commands at once: to decide on them takes as long as a transaction
+FLUSH_EVERY_MS: Final = 30_000  # so that a key forgotten long ago is never found again after a kill (ADR 20)
 LOOK_AGAIN_MS: Final = 1_000  # at a partition whose timestamps were beyond belief
 
 log = structlog.get_logger(__name__)
@@ -57,11 +57,11 @@ class Worker:
         self._backlog = Backlog()
         self._sending: asyncio.Task[None] | None = None
         self._under_way: Batch | None = None  # what it sends
-        self._comes_much = False
+        self._is_pipelined = False
         self._almost_sent = asyncio.Event()
         self._almost_sent.set()
         self._looked_again_ms = 0.0
-        self._written_out_ms = surroundings.elapsed_ms()
+        self._flushed_ms = surroundings.elapsed_ms()
 
     _reader: Reader
     _writer: Writer
@@ -124,7 +124,7 @@ class Worker:
             await self._wait()
             return
         self._resume_stopped()
-        self._write_out()
+        self._flush()
         if not self._backlog:
             await self._fetch()
         await self._expiry.look()
@@ -141,10 +141,10 @@ class Worker:
     async def _fetch(self) -> None:
         """Late, where few come: what is read before the transaction under way is about to end is not all that has come
         by then, and the rest would wait for one more. Where many come, there is enough to do meanwhile."""
-        if not self._comes_much:
+        if not self._is_pipelined:
             await self._almost_sent.wait()
         fetched = await self._reader.fetch(IDLE_MS)
-        self._comes_much = sum(map(len, fetched.values())) >= MUCH
+        self._is_pipelined = sum(map(len, fetched.values())) >= PIPELINED_FROM
         self._backlog.put(fetched, self._reader)
 
     async def _settle(self, portions: Mapping[int, Portion]) -> Batch:
@@ -174,8 +174,8 @@ class Worker:
 
     async def _send(self, batch: Batch, member: Assignment) -> None:
         began_ms = self._surroundings.elapsed_ms()
-        work = batch.work(self._terms, member)._replace(almost_done=self._almost_sent.set)
         try:
+            work = batch.work(self._terms, member)._replace(almost_done=self._almost_sent.set)
             base_offsets = await self._strategy(self._writer, work)
         finally:
             self._almost_sent.set()
@@ -192,12 +192,12 @@ class Worker:
             await self._surroundings.aside(lambda: self._store.apply(changes))
         self._observer.committed(batch, self._surroundings.elapsed_ms() - began_ms)
 
-    def _write_out(self) -> None:
-        """Now and then: the store writes out what fills its buffers, but a quiet partition fills none."""
+    def _flush(self) -> None:
+        """Now and then: the store flushes what fills its buffers, but a quiet partition fills none."""
         now_ms = self._surroundings.elapsed_ms()
-        if now_ms - self._written_out_ms > WRITE_OUT_EVERY_MS:
-            self._written_out_ms = now_ms
-            self._store.write_out(wait=False)
+        if now_ms - self._flushed_ms > FLUSH_EVERY_MS:
+            self._flushed_ms = now_ms
+            self._store.flush(wait=False)
 
     async def _sent(self) -> None:
         """Wait for the transaction under way; raises what went wrong with it."""

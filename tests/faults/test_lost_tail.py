@@ -1,4 +1,4 @@
-"""A processor killed before its store was written out: what the store lost is read again from the log."""
+"""A processor killed before its store was flushed: what the store lost is read again from the log."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -50,12 +50,12 @@ async def test_what_a_killed_store_lost_is_read_again(
         await world.append(*(command("shop", key) for key in everything[:WRITTEN_OUT]))
         await world.replies(WRITTEN_OUT)
         stopped.stop()
-    written_out, _ = reach_of(tmp_path / "p", "order-0")
+    flushed, _ = reach_of(tmp_path / "p", "order-0")
     with service("processor", tmp_path / "p", environment) as killed:
         await world.append(*(command("shop", key) for key in everything[WRITTEN_OUT:]))
         await world.replies(len(everything))
         killed.kill()
-    assert reach_of(tmp_path / "p", everything[-1]) == (written_out, False), "nothing was lost"
+    assert reach_of(tmp_path / "p", everything[-1]) == (flushed, False), "nothing was lost"
     with service("processor", tmp_path / "p", environment) as again:
         read_again = restored_records(again)
         assert 2 * LOST < read_again < 3 * LOST  # a key record and an event each, and some positions

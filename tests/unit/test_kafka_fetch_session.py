@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kafka.fetch_session import FetchSession, Words
+from services.kafka.fetch_session import FetchSession, RequestData
 from services.kafka.port import TopicPartition
 
 PLACES = [TopicPartition("t", number) for number in range(4)]
@@ -18,22 +18,20 @@ class Broker:
         self.sessions: dict[int, tuple[int, dict[TopicPartition, int]]] = {}
         self._made = 0
 
-    def fetch(self, words: Words, *, has_room: bool) -> tuple[int, dict[TopicPartition, int]] | None:
+    def fetch(self, data: RequestData, *, has_room: bool) -> tuple[int, dict[TopicPartition, int]] | None:
         """The session's id and what would be read; None for an error."""
-        if words.epoch == 0:
+        if data.epoch == 0:
             if not has_room:
-                return 0, dict(words.positions)
+                return 0, dict(data.positions)
             self._made += 1
-            self.sessions[self._made] = (1, dict(words.positions))
-            return self._made, dict(words.positions)
-        epoch, positions = self.sessions.get(words.session_id, (-1, {}))
-        if epoch != words.epoch:
+            self.sessions[self._made] = (1, dict(data.positions))
+            return self._made, dict(data.positions)
+        epoch, positions = self.sessions.get(data.session_id, (-1, {}))
+        if epoch != data.epoch:
             return None
-        positions = {where: at for where, at in positions.items() if where not in words.forgotten} | dict(
-            words.positions
-        )
-        self.sessions[words.session_id] = (epoch + 1, positions)
-        return words.session_id, positions
+        positions = {where: at for where, at in positions.items() if where not in data.forgotten} | dict(data.positions)
+        self.sessions[data.session_id] = (epoch + 1, positions)
+        return data.session_id, positions
 
 
 @given(st.lists(st.tuples(WANTED, FATES), max_size=20))
@@ -43,13 +41,13 @@ def test_what_is_read_is_what_is_wanted(steps: list[tuple[dict[TopicPartition, i
     broker, session = Broker(), FetchSession()
     was_refused = False
     for wanted, fate in steps:
-        words = session.words(wanted)
+        data = session.build(wanted)
         if fate == "request lost":
             session.reset()
             continue
         if fate == "forgotten":
             broker.sessions.clear()
-        answer = broker.fetch(words, has_room=fate != "no room")
+        answer = broker.fetch(data, has_room=fate != "no room")
         if fate == "answer lost":
             session.reset()
         elif answer is None:
@@ -64,6 +62,6 @@ def test_what_is_read_is_what_is_wanted(steps: list[tuple[dict[TopicPartition, i
 def test_only_what_has_moved_is_said() -> None:
     """The second Fetch of a session names the partition that has moved, and the one that is given up."""
     session = FetchSession()
-    session.words({PLACES[0]: 0, PLACES[1]: 0, PLACES[2]: 5})
+    session.build({PLACES[0]: 0, PLACES[1]: 0, PLACES[2]: 5})
     session.answered(7)
-    assert session.words({PLACES[0]: 0, PLACES[1]: 3}) == Words(7, 1, {PLACES[1]: 3}, frozenset({PLACES[2]}))
+    assert session.build({PLACES[0]: 0, PLACES[1]: 3}) == RequestData(7, 1, {PLACES[1]: 3}, frozenset({PLACES[2]}))

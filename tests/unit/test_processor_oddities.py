@@ -201,21 +201,19 @@ async def test_a_store_ahead_of_the_log_is_wiped(world: MemoryWorld) -> None:
     assert (reply["status"], reply["replayed"]) == (201, False)
 
 
-async def test_a_store_is_written_out_though_nothing_comes(world: MemoryWorld) -> None:
+async def test_a_store_is_flushed_though_nothing_comes(world: MemoryWorld) -> None:
     """What a quiet partition knows does not stay in memory for long, where a kill would take it."""
-    written_out: list[Reach] = []
+    flushed: list[Reach] = []
 
     class Watched(MemoryStore):
-        def write_out(self, *, wait: bool = True) -> None:
-            written_out.append(self.reach(0))
+        def flush(self, *, wait: bool = True) -> None:
+            flushed.append(self.reach(0))
 
     await world.append(command("shop", "k1"))
     processor = await world.processor(store=Watched())
     await processor.ready()
     await world.replies(1)
-    await wait_until(
-        lambda: any(one.charges for one in written_out), timeout_s=10, message="the store was not written out"
-    )
+    await wait_until(lambda: any(one.charges for one in flushed), timeout_s=10, message="the store was not flushed")
     await processor.stop()
 
 

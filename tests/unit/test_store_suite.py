@@ -79,12 +79,12 @@ def test_a_restart_finds_everything(tmp_path: Path) -> None:
     again.close()
 
 
-def test_what_is_written_out_is_found_at_once_and_after_a_restart(store: KeyStore) -> None:
+def test_what_is_flushed_is_found_at_once_and_after_a_restart(store: KeyStore) -> None:
     """To write out changes nothing of what is there, with or without waiting for it."""
     store.apply({3: Change({b"a": b"1" * 600, b"b": b"2"}, Reach(1, 1, 1))})
-    store.write_out()
+    store.flush()
     store.apply({3: Change({b"a": b"3"}, Reach(2, 1, 1))})
-    store.write_out(wait=False)
+    store.flush(wait=False)
     assert store.get(3, [b"a", b"b"]) == {b"a": b"3", b"b": b"2"}
     assert store.reach(3) == Reach(2, 1, 1)
 
@@ -130,7 +130,7 @@ for n in range(1, 10**9):
     writes = {b"a%d" % n: b"x" * SIZE, b"b%d" % n: b"y" * SIZE, b"last": b"%d" % n}
     store.apply({0: Change(writes, Reach(n, n, n))})
     if n == OUT:
-        store.write_out()
+        store.flush()
     if n == WIPED:
         store.wipe(0)
     if n == WRITTEN:
@@ -139,7 +139,7 @@ for n in range(1, 10**9):
 
 
 def killed(folder: Path, written: int, size: int, *, out: int = 0, wiped: int = 0) -> None:
-    """A process that writes for ever, killed at any moment after so many; after `out` it writes out, once."""
+    """A process that writes for ever, killed at any moment after so many; after `out` it flushes, once."""
     program = _WRITES_FOR_EVER
     for name, number in {"WRITTEN": written, "SIZE": size, "OUT": out, "WIPED": wiped}.items():
         program = program.replace(name, str(number))
@@ -155,7 +155,7 @@ def killed(folder: Path, written: int, size: int, *, out: int = 0, wiped: int = 
     ("written", "size", "out", "kept"),
     [
         pytest.param(200, 300, 0, 0, id="nothing left memory"),
-        pytest.param(200, 300, 150, 150, id="written out before the end"),
+        pytest.param(200, 300, 150, 150, id="flushed before the end"),
         # More than all write buffers hold together: one at least had to be written.
         pytest.param(14_000, 3_000, 0, 1, id="most is on disk"),
     ],

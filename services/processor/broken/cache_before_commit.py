@@ -25,7 +25,7 @@ def switch_on(parts: Parts) -> Parts:
                 for one in some:
                     writes.update(restored(topic, as_read(one)))
         parts.store.apply({one: Change(writes, parts.store.reach(one)) for one, writes in changes.items()})
-        parts.store.write_out()  # as a store does that takes a disk for the truth
+        parts.store.flush()  # as a store does that takes a disk for the truth
         return await exactly_once(writer, work)
 
     return parts._replace(strategy=strategy)

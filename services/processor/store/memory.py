@@ -42,7 +42,7 @@ class MemoryStore:
         self._values.pop(partition, None)
         self._reach.pop(partition, None)
 
-    def write_out(self, *, wait: bool = True) -> None:
+    def flush(self, *, wait: bool = True) -> None:
         """Nothing outlives the process anyway."""
 
     def close(self) -> None:

@@ -48,7 +48,7 @@ class KeyStore(Protocol):
         it goes.
         """
 
-    def write_out(self, *, wait: bool = True) -> None:
+    def flush(self, *, wait: bool = True) -> None:
         """What was applied outlives a kill once this is done; without `wait` it returns when that is begun."""
 
     def wipe(self, partition: int) -> None: ...

@@ -11,7 +11,7 @@ bytes, big endian, so that a range is one partition.
 
 The log of Kafka is the log. RocksDB writes its memtables out in the order they were filled, and there is one column
 family, so a kill, or a loss of power, leaves all batches up to one of them, and the reach in that one says how far.
-What forgets a copy is written out before anything else happens: an older one, come back, would have a reach that
+What forgets a copy is flushed before anything else happens: an older one, come back, would have a reach that
 means nothing. Values that nobody refers to are moved out of the way only once there can be any.
 """
 
@@ -80,7 +80,7 @@ class RocksStore:
             self._database.delete_range(b"d", b"e")
             self._database.delete_range(b"r", b"s")
         self._database.put(_TOPIC_IDS, wanted)
-        self.write_out()
+        self.flush()
         return known is not None
 
     def reach(self, partition: int) -> Reach:
@@ -111,16 +111,16 @@ class RocksStore:
             self._moves_old_values = True
             self._database.set_options({_MOVE_OLD_VALUES: "true"})
 
-    def write_out(self, *, wait: bool = True) -> None:
+    def flush(self, *, wait: bool = True) -> None:
         self._database.flush(wait)
 
     def wipe(self, partition: int) -> None:
         self._database.delete_range(_prefix(partition), _prefix(partition + 1))
         self._database.delete(_reach_key(partition))
-        self.write_out()
+        self.flush()
 
     def close(self) -> None:
-        self.write_out()
+        self.flush()
         self._database.close()
 
 
