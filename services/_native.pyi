@@ -63,7 +63,7 @@ class Declarations:
     """Operations and events as services.processor.domain.declared writes them; raises ValueError."""
 
     def __new__(cls, text: bytes) -> Declarations: ...
-    def read(self, records: Sequence[Record], partition: int, partitions: int) -> Commands: ...
+    def read(self, records: Sequence[Record], partition: int, partitions: int, once: bool) -> Commands: ...
     def turn(
         self,
         namespace: str,
@@ -74,5 +74,5 @@ class Declarations:
         records: tuple[Packed, Packed, Packed],  # of keys, charges and replies
     ) -> Turn: ...
 
-def restored_events(records: Sequence[Record]) -> dict[bytes, bytes | None] | None:
+def restored_events(records: Sequence[Record], once: bool) -> dict[bytes, bytes | None] | None:
     """The store's writes that records of `charges` stand for; None where one of them is left to Python."""

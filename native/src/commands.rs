@@ -31,10 +31,11 @@ pub struct Command {
     pub fingerprint: [u8; 64],
     pub event_id: String,
     pub charge_id: String,
-    /// As the store names them: `k`, `e` and `c`, and what they are of.
+    /// As the store names them: `k`, `c`, `n` and `e`, and what they are of (services/processor/domain/stored.py).
     pub stored_key: Py<PyBytes>,
-    pub stored_event: Py<PyBytes>,
-    pub stored_charge: Py<PyBytes>,
+    pub stored_first: Py<PyBytes>,
+    pub stored_newest: Option<Py<PyBytes>>, // None: it begins a charge that is not there yet, and can begin but once
+    pub stored_event: Option<Py<PyBytes>>,  // None: it begins a charge
     passed_on: PassedOn,
 }
 
@@ -62,6 +63,11 @@ impl Command {
     /// Its record key in `keys`.
     pub fn key<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
         &self.stored_key.as_bytes(py)[1..]
+    }
+
+    /// What the store holds once it has been executed.
+    pub fn stored_as_executed(&self) -> &Py<PyBytes> {
+        self.stored_event.as_ref().unwrap_or(&self.stored_first)
     }
 
     pub fn passed_on<'a>(&'a self, py: Python<'a>) -> Vec<Header<'a>> {
@@ -102,18 +108,26 @@ impl Commands {
     }
 }
 
-pub fn read(declared: &Declared, records: &Bound<'_, PyAny>, partition: u32, partitions: u32) -> PyResult<Commands> {
+pub fn read(
+    declared: &Declared,
+    records: &Bound<'_, PyAny>,
+    partition: u32,
+    partitions: u32,
+    once: bool,
+) -> PyResult<Commands> {
     let py = records.py();
     let wanted = PyList::empty(py);
     let mut all = Vec::with_capacity(records.len()?);
     let mut merchant = Vec::new(); // the last one that was seen to belong here
     for record in records.try_iter()? {
-        let command = read_one(declared, &record?, partition, partitions, &mut merchant)?;
+        let command = read_one(declared, &record?, partition, partitions, once, &mut merchant)?;
         if let Some(command) = &command {
             wanted.append(&command.stored_key)?;
-            wanted.append(&command.stored_event)?;
-            if !declared.operations[command.operation].begins {
-                wanted.append(&command.stored_charge)?;
+            if once || command.stored_event.is_some() {
+                wanted.append(&command.stored_first)?;
+            }
+            for one in [&command.stored_event, &command.stored_newest].into_iter().flatten() {
+                wanted.append(one)?;
             }
         }
         all.push(command);
@@ -126,6 +140,7 @@ fn read_one(
     record: &Bound<'_, PyAny>,
     partition: u32,
     partitions: u32,
+    once: bool,
     merchant: &mut Vec<u8>,
 ) -> PyResult<Option<Command>> {
     let py = record.py();
@@ -154,6 +169,7 @@ fn read_one(
         Some(idempotency_key) => stored(py, &["k", read.merchant_id, "/", idempotency_key])?,
         None => stored(py, &["k@command/", read.merchant_id, "/", read.command_id])?,
     };
+    let begins = declared.operations[read.operation].begins;
     Ok(Some(Command {
         offset: record.getattr(pyo3::intern!(py, "offset"))?.extract()?,
         timestamp: record.getattr(pyo3::intern!(py, "timestamp"))?.extract()?,
@@ -165,8 +181,9 @@ fn read_one(
         idempotency_key: read.idempotency_key.map(|text| span(raw, text)),
         payload: read.payload,
         fingerprint: read.fingerprint,
-        stored_event: stored(py, &["e", &read.event_id])?,
-        stored_charge: stored(py, &["c", &read.charge_id])?,
+        stored_first: stored(py, &["c", &read.charge_id])?,
+        stored_newest: (!begins || !once).then(|| stored(py, &["n", &read.charge_id])).transpose()?,
+        stored_event: (!begins).then(|| stored(py, &["e", &read.event_id])).transpose()?,
         stored_key,
         event_id: read.event_id,
         charge_id: read.charge_id,

@@ -45,8 +45,8 @@ impl Declarations {
     }
 
     /// Decode records of `commands`, read from `partition` of `partitions`.
-    fn read(&self, records: &Bound<'_, PyAny>, partition: u32, partitions: u32) -> PyResult<Commands> {
-        guarded(|| commands::read(&self.declared, records, partition, partitions))
+    fn read(&self, records: &Bound<'_, PyAny>, partition: u32, partitions: u32, once: bool) -> PyResult<Commands> {
+        guarded(|| commands::read(&self.declared, records, partition, partitions, once))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -66,8 +66,8 @@ impl Declarations {
 
 /// The store's writes that records of `charges` stand for; None where they are left to Python.
 #[pyfunction]
-fn restored_events<'py>(records: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
-    guarded(|| restored::events(records))
+fn restored_events<'py>(records: &Bound<'py, PyAny>, once: bool) -> PyResult<Option<Bound<'py, PyDict>>> {
+    guarded(|| restored::events(records, once))
 }
 
 #[pymodule]

@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::commands::joined;
 use crate::json::{self, Value};
 
-pub fn events<'py>(records: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+pub fn events<'py>(records: &Bound<'py, PyAny>, once: bool) -> PyResult<Option<Bound<'py, PyDict>>> {
     let py = records.py();
     let writes = PyDict::new(py);
     for record in records.try_iter()? {
@@ -21,17 +21,25 @@ pub fn events<'py>(records: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Py
         let (Ok(value), Ok(key)) = (value.downcast::<PyBytes>(), key.downcast::<PyBytes>()) else {
             return Ok(None);
         };
-        let Some((event_id, under)) = executed(value.as_bytes()) else {
+        let Some((event_id, sequence, under)) = executed(value.as_bytes()) else {
             return Ok(None);
         };
-        writes.set_item(joined(py, &[b"c", key.as_bytes()])?, value)?;
-        writes.set_item(joined(py, &[b"e", event_id.as_bytes()])?, joined(py, &under)?)?;
+        let charge = key.as_bytes();
+        if sequence > 1 {
+            writes.set_item(joined(py, &[b"n", charge])?, value)?;
+            writes.set_item(joined(py, &[b"e", event_id.as_bytes()])?, joined(py, &under)?)?;
+            continue;
+        }
+        writes.set_item(joined(py, &[b"c", charge])?, value)?;
+        if !once {
+            writes.set_item(joined(py, &[b"n", charge])?, py.None())?;
+        }
     }
     Ok(Some(writes))
 }
 
-/// An event's id, and in pieces the record key in `keys` of the command that it comes of.
-fn executed(raw: &[u8]) -> Option<(&str, [&[u8]; 4])> {
+/// An event's id, its number, and in pieces the record key in `keys` of the command that it comes of.
+pub fn executed(raw: &[u8]) -> Option<(&str, i64, [&[u8]; 4])> {
     let head = json::leading(
         raw,
         [
@@ -48,13 +56,16 @@ fn executed(raw: &[u8]) -> Option<(&str, [&[u8]; 4])> {
         ],
     )?;
     let plain = |value: &Value<'_>| value.text().filter(json::Text::is_plain).is_some();
-    let [event_id, _, _, merchant_id, .., command_id, idempotency_key] = head;
+    let [event_id, _, _, merchant_id, _, _, Value::Int(sequence), _, command_id, idempotency_key] = head else {
+        return None;
+    };
     if !plain(&event_id) || !plain(&merchant_id) || !plain(&command_id) {
         return None;
     }
     let (event_id, merchant_id) = (event_id.text()?.raw, merchant_id.text()?.raw.as_bytes());
     Some((
         event_id,
+        sequence,
         match idempotency_key {
             Value::Null => [b"@command/", merchant_id, b"/", command_id.text()?.raw.as_bytes()],
             Value::Text(key) if key.is_plain() => [b"", merchant_id, b"/", key.raw.as_bytes()],

@@ -15,6 +15,7 @@ use crate::declared::{Answers, Declared};
 use crate::json::{self, Value};
 use crate::names;
 use crate::packed::{Header, Packed};
+use crate::restored;
 use crate::writing::{self, Refund};
 
 #[pyclass(module = "services._native")]
@@ -98,8 +99,8 @@ impl Turn {
     fn one(&mut self, py: Python<'_>, command: &Command, out: &mut Records) -> PyResult<bool> {
         let clock = self.clock.max(command.timestamp);
         let redelivered = self.positioned && command.offset < self.position;
-        let executed_under = if self.positioned { self.get(py, &command.stored_event)? } else { None };
-        if executed_under.as_ref().is_some_and(|under| under.as_bytes() != command.key(py)) {
+        let executed = if self.positioned { self.get(py, command.stored_as_executed())? } else { None };
+        if executed.as_ref().is_some_and(|entry| !is_of(entry.as_bytes(), command, py)) {
             return Ok(false);
         }
         let record = if self.looks_at_keys { self.get(py, &command.stored_key)? } else { None };
@@ -118,7 +119,7 @@ impl Turn {
                 return Ok(true);
             }
         }
-        if redelivered || executed_under.is_some() || clock > command.deadline_at {
+        if redelivered || executed.is_some() || clock > command.deadline_at {
             self.reads(command, clock);
             self.expired += 1;
             self.refuse(py, command, "command_expired", out);
@@ -135,7 +136,13 @@ impl Turn {
     fn execute(&mut self, py: Python<'_>, command: &Command, clock: i64, out: &mut Records) -> PyResult<bool> {
         let declared = self.declared.clone();
         let operation = &declared.operations[command.operation];
-        let newest = if operation.begins { None } else { self.get(py, &command.stored_charge)? };
+        let newest = match &command.stored_newest {
+            Some(newest) if !operation.begins => match self.get(py, newest)? {
+                None => self.get(py, &command.stored_first)?,
+                found => found,
+            },
+            _ => None,
+        };
         let Some(payload) = command.payload(py) else { return Ok(false) };
         let Some(payload) = payload.members() else { return Ok(false) };
         let event;
@@ -227,9 +234,22 @@ impl Turn {
         headers.push(("ce_time", Some(self.time.1.as_bytes())));
         headers.extend(command.traceparent(py));
         out.charges.push(Some(charge_id.as_bytes()), Some(value), &headers);
-        let writes = self.writes.bind(py);
-        writes.set_item(&command.stored_charge, PyBytes::new(py, value))?;
-        writes.set_item(&command.stored_event, PyBytes::new(py, command.key(py)))?;
+        let event = PyBytes::new(py, value);
+        match (&command.stored_event, &command.stored_newest) {
+            (Some(stored_event), Some(newest)) => {
+                let writes = self.writes.bind(py);
+                writes.set_item(newest, event)?;
+                writes.set_item(stored_event, PyBytes::new(py, command.key(py)))?;
+            }
+            (_, newest) => {
+                self.writes.bind(py).set_item(&command.stored_first, event)?;
+                if let Some(newest) = newest {
+                    if self.get(py, newest)?.is_some() {
+                        self.writes.bind(py).set_item(newest, py.None())?;
+                    }
+                }
+            }
+        }
         self.keep(py, command, fact.event.answer_status, body, Some(charge_id), out)?;
         Ok(true)
     }
@@ -305,6 +325,17 @@ impl Turn {
             Ok(commands.all.len())
         })
     }
+}
+
+/// Whether the store's entry of a command that was executed is one of its own: a first event, or a record key.
+fn is_of(entry: &[u8], command: &Command, py: Python<'_>) -> bool {
+    if command.stored_event.is_some() {
+        return entry == command.key(py);
+    }
+    let key = command.key(py);
+    restored::executed(entry).is_some_and(|(.., under)| {
+        under.iter().try_fold(key, |rest, piece| rest.strip_prefix(*piece)).is_some_and(<[u8]>::is_empty)
+    })
 }
 
 /// What a key record says, as far as an answer needs it.

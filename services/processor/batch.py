@@ -26,7 +26,7 @@ from services.processor.domain.settling import (
     settle,
     settle_expiry,
 )
-from services.processor.domain.stored import restored
+from services.processor.domain.stored import of_records
 from services.processor.expiry import Expiry
 from services.processor.holding import Holding
 from services.processor.position import position_entry
@@ -143,7 +143,7 @@ def settle_partition(
     if decoded is None and not candidates:
         return None
     rules = rules_for(terms, partition)
-    wanted = [key for one in candidates for key, _ in restored("keys", one)]
+    wanted = list(of_records(candidates))
     found = known.get(partition, [*wanted, *(decoded.wanted if decoded else ())])
     # Before the batch's own records, so that a key that is used again gets its new record after its tombstone.
     tombstones, forgotten = settle_expiry(

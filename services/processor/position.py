@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from services.kafka.port import Headers, Outgoing, Record
 from services.processor.domain.settling import Standing
-from services.processor.domain.stored import position_record, restored
+from services.processor.domain.stored import of_records, position_record
 
 
 class _AsRead(NamedTuple):
@@ -24,7 +24,7 @@ def as_read(record: Outgoing) -> Record:
 def position_entry(standing: Standing, window_ms: int) -> tuple[Outgoing, bytes, bytes | None]:
     """The record to append, and under which key with which value the store holds it."""
     record = position_record(standing, window_ms)
-    ((key, value),) = restored("keys", as_read(record))
+    ((key, value),) = of_records((as_read(record),)).items()
     return record, key, value
 
 

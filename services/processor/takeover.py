@@ -8,15 +8,15 @@ Errors:  Refused, one sentence, where nobody could go on rightly; whatever passe
 Source:  DESIGN, "Taking over partition p", in this order. Never goes on with half a state.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
 from services.kafka.errors import Fatal, Indefinite, OffsetOutOfRange, Retriable
-from services.kafka.port import Log, Reader, TopicPartition
+from services.kafka.port import Log, Reader, Record, TopicPartition
 from services.processor.domain.settling import Standing
-from services.processor.domain.stored import restored_many, standing_of
+from services.processor.domain.stored import of_events, of_records, standing_of
 from services.processor.position import POSITION_STORED_AS
 from services.processor.store.port import Change, KeyStore, Reach
 from services.processor.surroundings import Surroundings
@@ -132,8 +132,7 @@ class TakeOver:
                 continue
             changes: dict[int, dict[bytes, bytes | None]] = {}
             for where, records in fetched.items():
-                topic = where.topic.removeprefix(f"{self._terms.namespace}.")
-                changes.setdefault(where.partition, {}).update(restored_many(topic, records))
+                changes.setdefault(where.partition, {}).update(self._writes(where, records))
                 count += len(records)
             moved = {where for where in behind if reader.position(where) != before[where]}
             self._keep(reader, moved, changes)
@@ -148,6 +147,11 @@ class TakeOver:
                 behind -= done
                 reader.pause(sorted(done))
         log.info("partitions_restored", records=count, duration_ms=round(self._surroundings.elapsed_ms() - began_ms))
+
+    def _writes(self, where: TopicPartition, records: Sequence[Record]) -> Mapping[bytes, bytes | None]:
+        if where.topic == self._terms.topic("keys"):
+            return of_records(records)
+        return of_events(records, once=self._terms.exactly_once)
 
     def _keep(
         self, reader: Reader, moved: Collection[TopicPartition], changes: Mapping[int, Mapping[bytes, bytes | None]]

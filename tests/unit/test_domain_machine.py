@@ -13,7 +13,7 @@ from events.identifiers import charge_id
 from services.kafka.port import Outgoing
 from services.processor.domain.rules import Rules, Standing
 from services.processor.domain.settling import Settled, decode, lookups, settle, settle_expiry
-from services.processor.domain.stored import of_key, restored
+from services.processor.domain.stored import of_events, of_key, of_records
 from tests.support.native import assert_settled_alike, natively
 
 WINDOW_MS = 1_000
@@ -195,9 +195,8 @@ class Core(RuleBasedStateMachine):
         """Everything is forgotten but the log: the store comes back from it alone, byte for byte."""
         before = {key: value for key, value in self.store.items() if value is not None}
         self.store = {}
-        for topic, records in (("keys", self.keys), ("charges", self.charges)):
-            for offset, record in enumerate(records):
-                self.store.update(restored(topic, Read(offset, 0, record.key, record.value)))
+        self.store |= of_records([Read(at, 0, one.key, one.value) for at, one in enumerate(self.keys)])
+        self.store |= of_events([Read(at, 0, one.key, one.value) for at, one in enumerate(self.charges)], once=True)
         assert before == {key: value for key, value in self.store.items() if value is not None}
 
     @rule()

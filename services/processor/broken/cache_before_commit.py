@@ -8,7 +8,7 @@ Anomaly: lost_charge. The command comes back, is found in the cache and answered
 """
 
 from services.kafka.port import Writer
-from services.processor.domain.stored import restored
+from services.processor.domain.stored import of_events, of_records
 from services.processor.parts import Parts
 from services.processor.position import as_read
 from services.processor.store.port import Change
@@ -19,11 +19,10 @@ def switch_on(parts: Parts) -> Parts:
     async def strategy(writer: Writer, work: Work) -> BaseOffsets:
         _, keys = work.keys_parted()  # its position is not cached: the commands do come back
         changes: dict[int, dict[bytes, bytes | None]] = {}
-        for topic, records in (("keys", keys), ("charges", work.charges)):
-            for where, some in records.items():
-                writes = changes.setdefault(where.partition, {})
-                for one in some:
-                    writes.update(restored(topic, as_read(one)))
+        for where, some in keys.items():
+            changes.setdefault(where.partition, {}).update(of_records([as_read(one) for one in some]))
+        for where, some in work.charges.items():
+            changes.setdefault(where.partition, {}).update(of_events([as_read(one) for one in some], once=True))
         parts.store.apply({one: Change(writes, parts.store.reach(one)) for one, writes in changes.items()})
         parts.store.flush()  # as a store does that takes a disk for the truth
         return await exactly_once(writer, work)

@@ -15,7 +15,7 @@ from services.kafka.port import Outgoing
 from services.processor.domain import writing
 from services.processor.domain.payment import Fact, created
 from services.processor.domain.settling import Incoming, Turn
-from services.processor.domain.stored import of_charge, of_event
+from services.processor.domain.stored import of_first
 from services.processor.parts import Parts
 
 INVENTED_OF: Final = 7
@@ -37,8 +37,7 @@ class Inventive(Turn):
         value = writing.event_value(invented, event, fact, charge, canonical(charge), None, 1, self.clock)
         headers = writing.event_headers(self.rules, invented, event, fact, self.clock)
         self.settled.charges.append(Outgoing(name.encode(), value, headers))
-        self.writes[of_charge(name)] = value
-        self.writes[of_event(event)] = invented.key
+        self.writes[of_first(name)] = value
 
 
 def switch_on(parts: Parts) -> Parts:

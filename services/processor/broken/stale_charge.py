@@ -8,13 +8,13 @@ Anomaly: illegal_transition. Both are executed, the second one in a status that 
 """
 
 from services.processor.domain.settling import Turn
-from services.processor.domain.stored import of_charge
+from services.processor.domain.stored import newest_event
 from services.processor.parts import Parts
 
 
 class AsRead(Turn):
     def newest_event(self, charge_id: str) -> bytes | None:
-        return self.found.get(of_charge(charge_id)) or super().newest_event(charge_id)
+        return newest_event(charge_id, self.found.get) or super().newest_event(charge_id)
 
 
 def switch_on(parts: Parts) -> Parts:

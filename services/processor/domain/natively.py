@@ -47,7 +47,8 @@ def settles(rules: Rules) -> bool:
 
 def read(rules: Rules, records: Sequence[Record]) -> Read:
     assert DECLARED is not None
-    commands = DECLARED.read(records, rules.partition, rules.partitions)
+    once = rules.guarantee is Guarantee.EXACTLY_ONCE
+    commands = DECLARED.read(records, rules.partition, rules.partitions, once)
     wanted = commands.wanted
     unusual = {at: decode(rules, [records[at]])[0] for at in commands.unusual}
     return Read(records, commands, unusual, [*wanted, *lookups(rules, list(unusual.values()))] if unusual else wanted)

@@ -28,7 +28,14 @@ from services.kafka.port import Outgoing, Record
 from services.processor.domain import writing
 from services.processor.domain.payment import Charge, Fact, created, decide, evolve
 from services.processor.domain.rules import Rules, Standing
-from services.processor.domain.stored import of_charge, of_event, of_key
+from services.processor.domain.stored import (
+    executed_under,
+    newest_event,
+    of_event,
+    of_first,
+    of_key,
+    of_newest,
+)
 
 __all__ = ["Incoming", "Rules", "Settled", "Standing", "Turn", "decode", "is_due", "lookups", "settle"]
 __all__ += ["settle_expiry", "settle_failure"]
@@ -92,13 +99,15 @@ def decode(rules: Rules, records: Sequence[Record]) -> list[Incoming]:
 def lookups(rules: Rules, incoming: Sequence[Incoming]) -> list[bytes]:
     """What the store must be asked before `settle` can decide."""
     wanted = []
+    once = rules.guarantee is Guarantee.EXACTLY_ONCE
     for command, _, event, charge in incoming:
         if isinstance(command, Rejected):
             continue
         wanted.append(of_key(command.key))
-        wanted.append(of_event(event))
-        if not BY_NAME[command.type].begins:
-            wanted.append(of_charge(charge))
+        if BY_NAME[command.type].begins:
+            wanted.append(of_first(charge) if once else of_newest(charge))
+        else:
+            wanted += (of_event(event), of_first(charge), of_newest(charge))
     return wanted
 
 
@@ -173,12 +182,12 @@ class Turn:
             if command.command_id is not None:
                 self.refuse(command, command.code, command.detail)
             return
-        executed_under = self._get(of_event(incoming.event_id)) if self.positioned else None
-        if executed_under is not None and executed_under != command.key:
+        executed_as = self._executed_under(incoming, command) if self.positioned else None
+        if executed_as is not None and executed_as != command.key:
             self.bury(record, COMMAND_ID_REUSED, redelivered)
         elif self._answer_from_record(command, redelivered):
             return
-        elif redelivered or executed_under is not None or self.clock > command.deadline_at:
+        elif redelivered or executed_as is not None or self.clock > command.deadline_at:
             self.settled.expired += 1
             self.refuse(command, "command_expired")
         else:
@@ -196,6 +205,13 @@ class Turn:
 
     def _get(self, key: bytes) -> bytes | None:
         return self.writes[key] if key in self.writes else self.found.get(key)
+
+    def _executed_under(self, incoming: Incoming, command: ReceivedCommand) -> bytes | None:
+        """The record key of the command with this id that was executed; None where none was."""
+        if not BY_NAME[command.type].begins:
+            return self._get(of_event(incoming.event_id))
+        first = self._get(of_first(incoming.charge_id))
+        return None if first is None else executed_under(first)
 
     def _answer_from_record(self, command: ReceivedCommand, redelivered: bool) -> bool:
         """Whether the key record answers this command: with the original bytes, or with a refusal."""
@@ -259,7 +275,7 @@ class Turn:
 
     def newest_event(self, charge_id: str) -> bytes | None:
         """The charge's last event, those of this batch included."""
-        return self._get(of_charge(charge_id))
+        return newest_event(charge_id, self._get)
 
     def decides(self, charge: Charge | None, command: ReceivedCommand) -> Fact | str:
         return decide(charge, command.type, command.payload)
@@ -290,9 +306,17 @@ class Turn:
         headers = writing.event_headers(self.rules, command, event, fact, clock)
         self.settled.executed += 1
         self.settled.charges.append(Outgoing(charge["id"].encode(), value, headers))
-        self.writes[of_charge(charge["id"])] = value
-        self.writes[of_event(event)] = command.key
+        self._store_event(charge["id"], sequence, event, command.key, value)
         self._keep(command, fact.kind.answer_status, body.decode(), event, charge["id"])
+
+    def _store_event(self, charge: str, sequence: int, event: str, key: bytes, value: bytes) -> None:
+        if sequence > 1:
+            self.writes[of_newest(charge)] = value
+            self.writes[of_event(event)] = key
+            return
+        self.writes[of_first(charge)] = value
+        if self._get(of_newest(charge)) is not None:
+            self.writes[of_newest(charge)] = None
 
     def _keep(self, command: ReceivedCommand, status: int, body: str, event: str | None, charge: str | None) -> None:
         """Store the answer under the key, and give it."""

@@ -1,16 +1,20 @@
 """What the key store holds, and how it is made again from the log alone.
 
 `k` + record key of `keys`   the key record, byte for byte as on the log; `@position` too
-`c` + charge id              the charge's last event, byte for byte as on the log
-`e` + event id               the record key in `keys` of the command that was executed
+`c` + charge id              the charge's first event, byte for byte as on the log
+`n` + charge id              its newest one, where that is another
+`e` + event id               of all but first events: the record key in `keys` of the command that was executed
 
-The last one finds a command id that is used again, under its own key (a redelivery) or under another (a mistake).
+A first event, or an `e`, finds a command id that is used again, under its own key (a redelivery) or under another (a
+mistake). Most charges have one event, and two entries are all that their command costs the store.
+
+Below exactly-once a charge may begin a second time (`once` is false): its first event is then its newest one, too.
 
 In:      records of `keys` and `charges`, in log order.
 Out:     writes of the store; None deletes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -25,48 +29,63 @@ def of_key(record_key: bytes) -> bytes:
     return b"k" + record_key
 
 
-def of_charge(charge_id: str) -> bytes:
+def of_first(charge_id: str) -> bytes:
     return b"c" + charge_id.encode()
+
+
+def of_newest(charge_id: str) -> bytes:
+    return b"n" + charge_id.encode()
 
 
 def of_event(event_id: str) -> bytes:
     return b"e" + event_id.encode()
 
 
-def restored(topic: str, record: Record) -> list[tuple[bytes, bytes | None]]:
-    """The writes that one record of `keys` or `charges` stands for."""
-    return list(restored_many(topic, (record,)).items())
+def newest_event(charge_id: str, get: Callable[[bytes], bytes | None]) -> bytes | None:
+    newest = get(of_newest(charge_id))
+    return get(of_first(charge_id)) if newest is None else newest
 
 
-def restored_many(topic: str, records: Sequence[Record]) -> dict[bytes, bytes | None]:
-    """The writes that these records of `keys` or `charges` stand for, in log order: of one key the newest counts."""
-    if topic == "keys":
-        return {b"k" + record.key: record.value for record in records if record.key is not None}
-    natively: dict[bytes, bytes | None] | None = native.restored_events(records) if native is not None else None
-    return _restored_events(records) if natively is None else natively
+def of_records(records: Sequence[Record]) -> dict[bytes, bytes | None]:
+    """The writes that these records of `keys` stand for, in log order: of one key the newest counts."""
+    return {b"k" + record.key: record.value for record in records if record.key is not None}
 
 
-def _restored_events(records: Sequence[Record]) -> dict[bytes, bytes | None]:
+def of_events(records: Sequence[Record], *, once: bool) -> dict[bytes, bytes | None]:
+    """The writes that these records of `charges` stand for, in log order."""
+    natively: dict[bytes, bytes | None] | None = native.restored_events(records, once) if native is not None else None
+    return _of_events(records, once=once) if natively is None else natively
+
+
+def _of_events(records: Sequence[Record], *, once: bool) -> dict[bytes, bytes | None]:
     writes: dict[bytes, bytes | None] = {}
     for record in records:
-        key, value = record.key, record.value
-        if key is not None and value is not None:
-            event_id, executed_under = _executed(value)
-            writes[b"c" + key] = value
-            writes[of_event(event_id)] = executed_under
+        if record.key is not None and record.value is not None:
+            writes |= of_event_value(record.key.decode(), record.value, once=once)
     return writes
 
 
-def _executed(value: bytes) -> tuple[str, bytes]:
-    """An event's id, and the record key in `keys` of the command that it comes of."""
+def of_event_value(charge_id: str, value: bytes, *, once: bool) -> dict[bytes, bytes | None]:
+    """The writes that one event stands for."""
     event: dict[str, Any] = orjson.loads(value)
+    if event["sequence"] > 1:
+        return {of_newest(charge_id): value, of_event(event["event_id"]): _executed_under(event)}
+    return {of_first(charge_id): value} if once else {of_first(charge_id): value, of_newest(charge_id): None}
+
+
+def executed_under(value: bytes) -> bytes:
+    """The record key in `keys` of the command that an event comes of."""
+    return _executed_under(orjson.loads(value))
+
+
+def _executed_under(event: Mapping[str, Any]) -> bytes:
     merchant_id, idempotency_key = event["merchant_id"], event["idempotency_key"]
-    executed_under = (
+    named = (
         key_name(merchant_id, idempotency_key)
         if idempotency_key is not None
         else command_key(merchant_id, event["command_id"])
     )
-    return event["event_id"], executed_under.encode()
+    return named.encode()
 
 
 def standing_of(value: bytes) -> tuple[Standing, int]:
