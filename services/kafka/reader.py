@@ -34,6 +34,7 @@ from services.kafka.port import Record, TopicPartition
 FETCH_WAIT_MS: Final = 100
 _WAIT: Final = i32Timedelta.parse(timedelta(milliseconds=FETCH_WAIT_MS))
 PARTITION_BYTES: Final = 1024 * 1024
+FEW_BYTES: Final = 4 * PARTITION_BYTES  # of all partitions that one broker is asked for: a full transaction's commands
 ANSWER_BYTES: Final = 16 * PARTITION_BYTES
 LONG_BYTES: Final = 64 * 1024  # of an answer that is not the last of what has come
 PAUSE_MS: Final = 50  # before a broker that is away, or does not lead any more, is looked for again
@@ -49,7 +50,7 @@ class KafkaReader:
     def __init__(self, cluster: Cluster, *, committed: bool, partition_bytes: int = PARTITION_BYTES) -> None:
         self._cluster = cluster
         self._committed = committed
-        self._partition_bytes = i32(partition_bytes)
+        self._partition_bytes = partition_bytes
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._sessions: dict[int, FetchSession] = {}
@@ -151,7 +152,7 @@ class KafkaReader:
 
     async def _fetch_from(self, leader: int, positions: Mapping[TopicPartition, int]) -> _Answer:
         session = self._sessions.setdefault(leader, FetchSession())
-        request = self._request(session.build(positions))
+        request = self._request(session.build(positions), len(positions))
         try:
             response = await self._cluster.call(leader, Lane.DATA, request, FetchResponse)
         except (Retriable, Indefinite):
@@ -165,7 +166,8 @@ class KafkaReader:
         session.answered(int(response.session_id))
         return _Answer(positions, response)
 
-    def _request(self, data: RequestData) -> FetchRequest:
+    def _request(self, data: RequestData, partitions: int) -> FetchRequest:
+        partition_bytes = i32(max(self._partition_bytes, FEW_BYTES // partitions))
         return FetchRequest(
             max_wait=_WAIT,
             min_bytes=i32(1),
@@ -180,7 +182,7 @@ class KafkaReader:
                         FetchPartition(
                             partition=partition_index(one),
                             fetch_offset=i64(data.positions[one]),
-                            partition_max_bytes=self._partition_bytes,
+                            partition_max_bytes=partition_bytes,
                         )
                         for one in several
                     ),
