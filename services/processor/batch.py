@@ -101,19 +101,21 @@ def rules_for(terms: Terms, partition: int) -> Rules:
 
 
 class Known:
-    """What is known of the keys: the store, and before it what a batch under way will write there."""
+    """What is known of the keys: the store, and before it what batches will write there that are not in it yet."""
 
-    def __init__(self, store: KeyStore, under_way: Batch | None) -> None:
+    def __init__(self, store: KeyStore, on_their_way: Sequence[Batch]) -> None:
+        """The newest first."""
         self._store = store
-        self._under_way = under_way.partitions if under_way is not None else {}
+        self._on_their_way = on_their_way
 
     def get(self, partition: int, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        ahead = self._under_way.get(partition)
-        if ahead is None:
-            return {**self._store.get(partition, keys)}
-        writes = ahead.writes
-        found: dict[bytes, bytes | None] = {**self._store.get(partition, [key for key in keys if key not in writes])}
-        found.update((key, writes[key]) for key in keys if key in writes)
+        found: dict[bytes, bytes | None] = {}
+        for batch in self._on_their_way:
+            settled = batch.partitions.get(partition)
+            if settled is not None and (known := settled.writes.keys() & keys):
+                found.update((key, settled.writes[key]) for key in known)
+                keys = [key for key in keys if key not in known]
+        found.update(self._store.get(partition, keys))
         return found
 
 

@@ -37,7 +37,7 @@ class Observer:
         self._keys_expired = Counter("payonce_processor_keys_expired", "Keys tombstoned.", registry=self.registry)
         self._seconds = Histogram(
             "payonce_processor_transaction_seconds",
-            "From the first append to the commit and its effects in the store.",
+            "From the first append to the commit.",
             buckets=_SECONDS,
             registry=self.registry,
         )
