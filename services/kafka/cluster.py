@@ -145,9 +145,11 @@ class Cluster:
     ) -> tuple[dict[int, list[TopicPartition]], dict[TopicPartition, Retriable]]:
         """The partitions by the broker that leads them, and why others have none; raises what concerns them all."""
         wanted = list(partitions)
-        unknown = {one.topic for one in wanted if one not in self._leaders}
+        by_leader, unknown = self.known_leaders(wanted)
+        if not unknown:
+            return by_leader, {}
         refused: dict[str, Retriable] = {}
-        for name, topic in (await self.describe(unknown)).items() if unknown else ():
+        for name, topic in (await self.describe({one.topic for one in unknown})).items():
             if topic.error_code != Code.none:
                 error = failure(topic.error_code, Request.OTHER, f"topic {name}")
                 if not isinstance(error, Retriable):
@@ -257,7 +259,7 @@ class Cluster:
         if address is None:
             raise Retriable(f"broker {node} is not known yet")
         wire = self._wires.get((node, lane))
-        if wire is None or wire.address != f"{address[0]}:{address[1]}":
+        if wire is None or wire.where != address:
             wire = self._wires[(node, lane)] = self._wire(*address)
         return wire
 

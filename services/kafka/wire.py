@@ -44,6 +44,7 @@ class Wire:
     def __init__(
         self, host: str, port: int, connection: KafkaConnection, client_id: str, request_timeout_ms: int
     ) -> None:
+        self.where = (host, port)
         self.address = f"{host}:{port}"
         self._connection = connection
         self._arguments: dict[str, Any] = {
