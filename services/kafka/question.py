@@ -10,6 +10,7 @@ Source:  kafka.apache.org/protocol, "Protocol Primitive Types". kio checks and w
 What is written by hand reads the usual answer by hand, too, and leaves to kio any that has more in it than that.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import IO, Any, ClassVar, Final, Generic, TypeVar, cast
@@ -26,7 +27,7 @@ NO_TAGS: Final = b"\0"
 NULL: Final = b"\0"
 
 
-class Question(Generic[A]):
+class Question(ABC, Generic[A]):
     """One request and the way to read its answer; the class variables are kio's of that request."""
 
     __slots__ = ()
@@ -36,13 +37,13 @@ class Question(Generic[A]):
     is_flexible: bool
     is_answer_flexible: bool
 
+    @abstractmethod
     def pieces(self) -> Iterable[Piece]:
         """The body in order; what is long is a piece of its own, and is not copied on its way to the socket."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, frame: bytes, at: int) -> A:
         """The answer whose body begins there."""
-        raise NotImplementedError
 
 
 class ByHand(Question[A]):
