@@ -83,15 +83,16 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether a payload surely obeys the rules; what does not is for Python to complain about.
+    /// Whether a payload, whose names are distinct, surely obeys the rules; Python complains about what does not.
     pub fn allows(&self, payload: &Members) -> bool {
+        let mut required = 0;
         let known = payload.iter().all(|(name, value)| {
-            self.members
-                .iter()
-                .find(|member| member.name == name.raw)
-                .is_some_and(|member| member.kind.allows(value) || (member.nullable && *value == Value::Null))
+            self.members.iter().find(|member| member.name == name.raw).is_some_and(|member| {
+                required += usize::from(member.required);
+                member.kind.allows(value) || (member.nullable && matches!(value, Value::Null))
+            })
         });
-        known && self.members.iter().all(|member| !member.required || json::member(payload, &member.name).is_some())
+        known && required == self.members.iter().filter(|member| member.required).count()
     }
 
     pub fn refused_in(&self, status: &str) -> Option<&str> {
