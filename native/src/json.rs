@@ -9,6 +9,8 @@
 const DEPTH_MAX: u8 = 8;
 /// 10^15 is below 2^53: every reader holds such a number exactly.
 const DIGITS_MAX: usize = 15;
+/// More members than these beside the expected ones, each compared with each, would take long.
+const OTHERS_MOST: usize = 16;
 /// From this first byte on, characters do not sort by byte as by UTF-16 unit.
 const SORTS_OTHERWISE: u8 = 0xF0;
 
@@ -93,25 +95,28 @@ pub fn members<'a, const N: usize>(raw: &'a [u8], names: [&str; N]) -> Option<[O
     let mut others: Vec<Text> = Vec::new();
     reader.take(b'{')?;
     for turn in 0.. {
-        let name = reader.string()?;
-        reader.take(b':')?;
+        // Most often they come in this very order.
+        let known = if names.get(turn).is_some_and(|name| reader.takes_name(name)) {
+            Some(turn)
+        } else {
+            let name = reader.name()?;
+            let known = names.iter().position(|known| *known == name.raw);
+            if known.is_none() {
+                if others.len() == OTHERS_MOST || others.contains(&name) {
+                    return None;
+                }
+                others.push(name);
+            }
+            known
+        };
         let first = reader.at;
         reader.odd = false;
         let value = reader.value(1)?;
-        // Most often they come in this very order.
-        let known = (turn..N).chain(0..turn.min(N)).find(|at| names[*at] == name.raw);
-        let is_new = match known {
-            Some(at) => {
-                let member = Member { value, raw: &reader.text[first..reader.at], is_plain: !reader.odd };
-                found[at].replace(member).is_none()
+        if let Some(at) = known {
+            let member = Member { value, raw: &reader.text[first..reader.at], is_plain: !reader.odd };
+            if found[at].replace(member).is_some() {
+                return None;
             }
-            None => !others.contains(&name),
-        };
-        if !is_new {
-            return None;
-        }
-        if known.is_none() {
-            others.push(name);
         }
         match reader.next()? {
             b',' => (),
@@ -128,10 +133,9 @@ pub fn leading<'a, const N: usize>(raw: &'a [u8], names: [&str; N]) -> Option<[V
     let mut found = [const { Value::Null }; N];
     for (at, name) in names.into_iter().enumerate() {
         reader.take(if at == 0 { b'{' } else { b',' })?;
-        if reader.string()?.raw != name {
+        if !reader.takes_name(name) {
             return None;
         }
-        reader.take(b':')?;
         found[at] = reader.value(1)?;
     }
     (reader.peek()? == b',').then_some(found)
@@ -161,6 +165,20 @@ impl<'a> Reader<'a> {
         let byte = self.peek()?;
         self.at += 1;
         Some(byte)
+    }
+
+    fn name(&mut self) -> Option<Text<'a>> {
+        let name = self.string()?;
+        self.take(b':')?;
+        Some(name)
+    }
+
+    /// Whether this name comes next; if not, nothing is taken.
+    fn takes_name(&mut self, name: &str) -> bool {
+        let rest = self.bytes[self.at..].strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        let is_next = rest.is_some_and(|rest| rest.starts_with(b"\":"));
+        self.at += if is_next { name.len() + 3 } else { 0 };
+        is_next
     }
 
     fn word(&mut self, word: &str, value: Value<'a>) -> Option<Value<'a>> {
@@ -193,9 +211,7 @@ impl<'a> Reader<'a> {
             return Some(Value::Object(members));
         }
         loop {
-            let name = self.string()?;
-            self.take(b':')?;
-            members.push((name, self.value(depth + 1)?));
+            members.push((self.name()?, self.value(depth + 1)?));
             match self.next()? {
                 b',' => (),
                 b'}' => break,
