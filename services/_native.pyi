@@ -1,8 +1,10 @@
 """The native part (native/src): what Python is too slow for. It may be missing; services.native says so."""
 
 from collections.abc import Sequence
+from typing import overload
 
-from services.kafka.port import Headers, Record
+from services.kafka import port
+from services.kafka.port import Headers
 
 class Packed:
     """Records to append, packed as Kafka writes them."""
@@ -28,6 +30,32 @@ class Packed:
         timestamp_ms: int,
     ) -> tuple[bytearray, int]:
         """A record batch of the records from `first` on, as many as fit but at least one, and how many."""
+
+class Record:
+    """One record as read: a port.Record."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+class Records(Sequence[Record]):
+    """What was fetched of one partition: a record is made of it when somebody looks."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, at: int) -> Record: ...
+    @overload
+    def __getitem__(self, at: slice) -> Records: ...
+    @property
+    def timestamp_max(self) -> int:
+        """Of all records; raises IndexError where there is none."""
 
 class Commands:
     """Records of one partition of `commands`, decoded where they are usual."""
@@ -63,7 +91,7 @@ class Declarations:
     """Operations and events as services.processor.domain.declared writes them; raises ValueError."""
 
     def __new__(cls, text: bytes) -> Declarations: ...
-    def read(self, records: Sequence[Record], partition: int, partitions: int, once: bool) -> Commands: ...
+    def read(self, records: Sequence[port.Record], partition: int, partitions: int, once: bool) -> Commands: ...
     def turn(
         self,
         namespace: str,
@@ -74,5 +102,14 @@ class Declarations:
         records: tuple[Packed, Packed, Packed],  # of keys, charges and replies
     ) -> Turn: ...
 
-def restored_events(records: Sequence[Record], once: bool) -> dict[bytes, bytes | None] | None:
+def fetched(data: bytes, position: int, aborted: Sequence[tuple[int, int]]) -> tuple[Records, int] | None:
+    """What is readable from `position` on, and where to read on; None where a batch of it is left to Python.
+
+    `aborted` are first offsets and producer ids.
+    """
+
+def restored_keys(records: Records) -> dict[bytes, bytes | None]:
+    """The store's writes that records of `keys` stand for."""
+
+def restored_events(records: Sequence[port.Record], once: bool) -> dict[bytes, bytes | None] | None:
     """The store's writes that records of `charges` stand for; None where one of them is left to Python."""

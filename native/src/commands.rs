@@ -11,19 +11,21 @@ use crate::declared::Declared;
 use crate::json::{self, Value};
 use crate::names;
 use crate::packed::Header;
+use crate::records::{Entry, Records, Span};
 
 const PASSED_ON: [&str; 2] = ["reply_to", "traceparent"];
+const MEMBERS: [&str; 7] =
+    ["command_id", "type", "merchant_id", "idempotency_key", "issued_at", "deadline_at", "payload"];
 const PASSED_ON_BYTES_MAX: usize = 1024;
 
-type PassedOn = Vec<(usize, Option<Py<PyBytes>>)>; // index of the name, value
-type Span = std::ops::Range<usize>;
+type PassedOn = Vec<(usize, Option<Span>)>; // index of the name, value
 
 pub struct Command {
     pub offset: i64,
     pub timestamp: i64,
     pub operation: usize,
     pub deadline_at: i64,
-    value: Py<PyBytes>,
+    bytes: Py<PyBytes>, // in which it stands, with others
     command_id: Span,
     merchant_id: Span,
     idempotency_key: Option<Span>,
@@ -40,24 +42,28 @@ pub struct Command {
 }
 
 impl Command {
-    fn slice<'a>(&'a self, py: Python<'a>, span: &Span) -> &'a str {
-        std::str::from_utf8(&self.value.as_bytes(py)[span.clone()]).expect("it was parsed as text")
+    fn slice<'a>(&'a self, py: Python<'a>, span: Span) -> &'a [u8] {
+        span.of(self.bytes.as_bytes(py))
+    }
+
+    fn text<'a>(&'a self, py: Python<'a>, span: Span) -> &'a str {
+        std::str::from_utf8(self.slice(py, span)).expect("it was parsed as text")
     }
 
     pub fn command_id<'a>(&'a self, py: Python<'a>) -> &'a str {
-        self.slice(py, &self.command_id)
+        self.text(py, self.command_id)
     }
 
     pub fn merchant_id<'a>(&'a self, py: Python<'a>) -> &'a str {
-        self.slice(py, &self.merchant_id)
+        self.text(py, self.merchant_id)
     }
 
     pub fn idempotency_key<'a>(&'a self, py: Python<'a>) -> Option<&'a str> {
-        self.idempotency_key.as_ref().map(|span| self.slice(py, span))
+        self.idempotency_key.map(|span| self.text(py, span))
     }
 
     pub fn payload<'a>(&'a self, py: Python<'a>) -> Option<Value<'a>> {
-        json::parse(&self.value.as_bytes(py)[self.payload.clone()])
+        json::parse(self.slice(py, self.payload))
     }
 
     /// Its record key in `keys`.
@@ -71,10 +77,7 @@ impl Command {
     }
 
     pub fn passed_on<'a>(&'a self, py: Python<'a>) -> Vec<Header<'a>> {
-        self.passed_on
-            .iter()
-            .map(|(name, value)| (PASSED_ON[*name], value.as_ref().map(|bytes| bytes.as_bytes(py))))
-            .collect()
+        self.passed_on.iter().map(|(name, value)| (PASSED_ON[*name], value.map(|span| self.slice(py, span)))).collect()
     }
 
     pub fn traceparent<'a>(&'a self, py: Python<'a>) -> Vec<Header<'a>> {
@@ -116,79 +119,126 @@ pub fn read(
     once: bool,
 ) -> PyResult<Commands> {
     let py = records.py();
-    let wanted = PyList::empty(py);
-    let mut all = Vec::with_capacity(records.len()?);
-    let mut merchant = Vec::new(); // the last one that was seen to belong here
-    for record in records.try_iter()? {
-        let command = read_one(declared, &record?, partition, partitions, once, &mut merchant)?;
+    let records = Records::of(records)?;
+    let records = records.get();
+    let mut reading = Reading { declared, partition, partitions, once, merchant: Vec::new(), canonical: Vec::new() };
+    let mut wanted = Vec::with_capacity(2 * records.entries.len());
+    let mut all = Vec::with_capacity(records.entries.len());
+    for entry in &records.entries {
+        let command = reading.command(py, &records.bytes, entry)?;
         if let Some(command) = &command {
-            wanted.append(&command.stored_key)?;
+            wanted.push(command.stored_key.clone_ref(py));
             if once || command.stored_event.is_some() {
-                wanted.append(&command.stored_first)?;
+                wanted.push(command.stored_first.clone_ref(py));
             }
             for one in [&command.stored_event, &command.stored_newest].into_iter().flatten() {
-                wanted.append(one)?;
+                wanted.push(one.clone_ref(py));
             }
         }
         all.push(command);
     }
-    Ok(Commands { all, wanted: wanted.unbind() })
+    Ok(Commands { all, wanted: PyList::new(py, wanted)?.unbind() })
 }
 
-fn read_one(
-    declared: &Declared,
-    record: &Bound<'_, PyAny>,
+struct Reading<'d> {
+    declared: &'d Declared,
     partition: u32,
     partitions: u32,
     once: bool,
-    merchant: &mut Vec<u8>,
-) -> PyResult<Option<Command>> {
-    let py = record.py();
-    let (value, key) = (record.getattr(pyo3::intern!(py, "value"))?, record.getattr(pyo3::intern!(py, "key"))?);
-    let (Ok(value), Ok(key)) = (value.downcast::<PyBytes>(), key.downcast::<PyBytes>()) else {
-        return Ok(None);
-    };
-    let (raw, key) = (value.as_bytes(), key.as_bytes());
-    if raw.len() > declared.command_bytes_max {
-        return Ok(None);
-    }
-    let Some(read) = envelope(declared, raw, key) else {
-        return Ok(None);
-    };
-    if merchant.as_slice() != key {
-        if names::partition_of(key, partitions) != partition {
+    merchant: Vec<u8>, // the last one that was seen to belong here
+    canonical: Vec<u8>,
+}
+
+impl Reading<'_> {
+    fn command(&mut self, py: Python<'_>, held: &Py<PyBytes>, entry: &Entry) -> PyResult<Option<Command>> {
+        let bytes = held.as_bytes(py);
+        let (Some(value), Some(key)) = (entry.value, entry.key) else {
+            return Ok(None);
+        };
+        let (raw, key) = (value.of(bytes), key.of(bytes));
+        if raw.len() > self.declared.command_bytes_max {
             return Ok(None);
         }
-        merchant.clear();
-        merchant.extend_from_slice(key);
+        let Some(read) = self.envelope(raw, key) else {
+            return Ok(None);
+        };
+        if self.merchant != key {
+            if names::partition_of(key, self.partitions) != self.partition {
+                return Ok(None);
+            }
+            self.merchant.clear();
+            self.merchant.extend_from_slice(key);
+        }
+        let stored_key = match read.idempotency_key {
+            Some(idempotency_key) => stored(py, &["k", read.merchant_id, "/", idempotency_key])?,
+            None => stored(py, &["k@command/", read.merchant_id, "/", read.command_id])?,
+        };
+        let begins = self.declared.operations[read.operation].begins;
+        let span = |text: &str| Span::within(bytes, text.as_bytes());
+        Ok(Some(Command {
+            offset: entry.offset,
+            timestamp: entry.timestamp,
+            operation: read.operation,
+            deadline_at: read.deadline_at,
+            bytes: held.clone_ref(py),
+            command_id: span(read.command_id),
+            merchant_id: span(read.merchant_id),
+            idempotency_key: read.idempotency_key.map(span),
+            payload: span(read.payload),
+            fingerprint: read.fingerprint,
+            stored_first: stored(py, &["c", &read.charge_id])?,
+            stored_newest: (!begins || !self.once).then(|| stored(py, &["n", &read.charge_id])).transpose()?,
+            stored_event: (!begins).then(|| stored(py, &["e", &read.event_id])).transpose()?,
+            stored_key,
+            event_id: read.event_id,
+            charge_id: read.charge_id,
+            passed_on: passed_on(bytes, entry),
+        }))
     }
-    let Some(passed_on) = passed_on(&record.getattr(pyo3::intern!(py, "headers"))?)? else {
-        return Ok(None);
-    };
-    let stored_key = match read.idempotency_key {
-        Some(idempotency_key) => stored(py, &["k", read.merchant_id, "/", idempotency_key])?,
-        None => stored(py, &["k@command/", read.merchant_id, "/", read.command_id])?,
-    };
-    let begins = declared.operations[read.operation].begins;
-    Ok(Some(Command {
-        offset: record.getattr(pyo3::intern!(py, "offset"))?.extract()?,
-        timestamp: record.getattr(pyo3::intern!(py, "timestamp"))?.extract()?,
-        operation: read.operation,
-        deadline_at: read.deadline_at,
-        value: value.clone().unbind(),
-        command_id: span(raw, read.command_id),
-        merchant_id: span(raw, read.merchant_id),
-        idempotency_key: read.idempotency_key.map(|text| span(raw, text)),
-        payload: read.payload,
-        fingerprint: read.fingerprint,
-        stored_first: stored(py, &["c", &read.charge_id])?,
-        stored_newest: (!begins || !once).then(|| stored(py, &["n", &read.charge_id])).transpose()?,
-        stored_event: (!begins).then(|| stored(py, &["e", &read.event_id])).transpose()?,
-        stored_key,
-        event_id: read.event_id,
-        charge_id: read.charge_id,
-        passed_on,
-    }))
+
+    fn envelope<'a>(&mut self, raw: &'a [u8], key: &[u8]) -> Option<Envelope<'a>> {
+        let [command_id, operation, merchant_id, idempotency_key, issued_at, deadline_at, payload] =
+            json::members(raw, MEMBERS)?;
+        let (command_id, merchant_id) = (command_id?.value.text()?.raw, merchant_id?.value.text()?.raw);
+        let (idempotency_key, payload) = (idempotency_key?, payload?);
+        if key != merchant_id.as_bytes() || !names::is_merchant_id(merchant_id) || !names::is_command_id(command_id) {
+            return None;
+        }
+        let operation = self.declared.operation(operation?.value.text()?.raw)?;
+        let idempotency_key = match idempotency_key.value {
+            Value::Null => None,
+            Value::Text(text) if idempotency_key.is_plain && names::is_idempotency_key(text.raw) => Some(text.raw),
+            _ => return None,
+        };
+        let (issued_at, deadline_at) = (issued_at?.value.int()?, deadline_at?.value.int()?);
+        let members = payload.value.members()?;
+        let rules = &self.declared.operations[operation];
+        if issued_at < 0 || deadline_at < 0 || !payload.is_plain || !rules.allows(members) {
+            return None;
+        }
+        let canonical = &mut self.canonical;
+        canonical.clear();
+        canonical.extend_from_slice(b"{\"payload\":");
+        json::write_canonical(canonical, &payload.value);
+        canonical.extend_from_slice(b",\"type\":");
+        json::write_text(canonical, &rules.name);
+        canonical.push(b'}');
+        Some(Envelope {
+            operation,
+            command_id,
+            merchant_id,
+            idempotency_key,
+            deadline_at,
+            fingerprint: names::fingerprint(canonical),
+            event_id: names::derived("evt", merchant_id, command_id),
+            charge_id: if rules.begins {
+                names::derived("ch", merchant_id, command_id)
+            } else {
+                json::text(members, "charge_id")?.to_owned()
+            },
+            payload: payload.raw,
+        })
+    }
 }
 
 struct Envelope<'a> {
@@ -197,62 +247,10 @@ struct Envelope<'a> {
     merchant_id: &'a str,
     idempotency_key: Option<&'a str>,
     deadline_at: i64,
-    payload: Span,
+    payload: &'a str,
     fingerprint: [u8; 64],
     event_id: String,
     charge_id: String,
-}
-
-fn envelope<'a>(declared: &Declared, raw: &'a [u8], key: &[u8]) -> Option<Envelope<'a>> {
-    let (value, spans) = json::parse_spanned(raw)?;
-    let command = value.members()?;
-    let merchant_id = json::text(command, "merchant_id")?;
-    let command_id = json::text(command, "command_id")?;
-    if !names::is_merchant_id(merchant_id) || key != merchant_id.as_bytes() || !names::is_command_id(command_id) {
-        return None;
-    }
-    let operation = declared.operation(json::text(command, "type")?)?;
-    let idempotency_key = match json::member(command, "idempotency_key")? {
-        Value::Null => None,
-        Value::Text(text) if text.is_plain() && names::is_idempotency_key(text.raw) => Some(text.raw),
-        _ => return None,
-    };
-    let (issued_at, deadline_at) = (json::int(command, "issued_at")?, json::int(command, "deadline_at")?);
-    let at = command.iter().position(|(name, _)| name.raw == "payload")?;
-    let payload = &command[at].1;
-    let members = payload.members()?;
-    let rules = &declared.operations[operation];
-    if issued_at < 0 || deadline_at < 0 || !json::is_plain(payload) || !rules.allows(members) {
-        return None;
-    }
-    let mut canonical = Vec::with_capacity(raw.len());
-    canonical.extend_from_slice(b"{\"payload\":");
-    json::write_canonical(&mut canonical, payload);
-    canonical.extend_from_slice(b",\"type\":");
-    json::write_text(&mut canonical, &rules.name);
-    canonical.push(b'}');
-    let fingerprint = names::fingerprint(&canonical);
-    Some(Envelope {
-        operation,
-        command_id,
-        merchant_id,
-        idempotency_key,
-        deadline_at,
-        payload: spans[at].clone(),
-        fingerprint,
-        event_id: names::derived("evt", merchant_id, command_id),
-        charge_id: if rules.begins {
-            names::derived("ch", merchant_id, command_id)
-        } else {
-            json::text(members, "charge_id")?.to_owned()
-        },
-    })
-}
-
-/// Where a slice of `raw` stands in it.
-fn span(raw: &[u8], text: &str) -> Span {
-    let first = text.as_ptr() as usize - raw.as_ptr() as usize;
-    first..first + text.len()
 }
 
 /// One bytes object of several pieces.
@@ -273,24 +271,18 @@ fn stored(py: Python<'_>, parts: &[&str]) -> PyResult<Py<PyBytes>> {
     Ok(joined(py, &parts)?.unbind())
 }
 
-/// Those of a command's headers that its answer carries on; None where a header is no name and bytes.
-fn passed_on(headers: &Bound<'_, PyAny>) -> PyResult<Option<PassedOn>> {
+/// Those of a command's headers that its answer carries on.
+fn passed_on(bytes: &[u8], entry: &Entry) -> PassedOn {
     let mut passed = Vec::new();
     let mut length = 0;
-    if headers.len()? == 0 {
-        return Ok(Some(passed));
-    }
-    for header in headers.try_iter()? {
-        let Ok((name, value)) = header?.extract::<(String, Option<Bound<'_, PyBytes>>)>() else {
-            return Ok(None);
-        };
+    for (name, value) in entry.headers(bytes) {
         if let Some(at) = PASSED_ON.iter().position(|known| *known == name) {
-            length += value.as_ref().map_or(0, |bytes| bytes.as_bytes().len());
-            passed.push((at, value.map(Bound::unbind)));
+            length += value.map_or(0, |value| value.of(bytes).len());
+            passed.push((at, value));
         }
     }
     if length > PASSED_ON_BYTES_MAX {
         passed.clear();
     }
-    Ok(Some(passed))
+    passed
 }

@@ -3,6 +3,10 @@
 //! In:      the JSON text that services/processor/domain/declared.py writes.
 //! Out:     operations, events, refusals and the texts of problems. No operation or event is named in this crate.
 
+use std::collections::hash_map::DefaultHasher;
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
+
 use crate::json::{self, Members, Value};
 
 /// A value that a declaration names.
@@ -35,12 +39,15 @@ impl Scalar {
     }
 }
 
+/// Hashed without a seed, which is random: only declarations are in it.
+type Choices = HashSet<String, BuildHasherDefault<DefaultHasher>>;
+
 /// What one member of a payload may be.
 pub enum Kind {
     Text,
     Bool,
     Int { min: i64, max: i64 },
-    Choice(Vec<String>),   // sorted
+    Choice(Choices),
     Texts { most: usize }, // an object of texts
 }
 
@@ -49,9 +56,7 @@ impl Kind {
         match (self, value) {
             (Kind::Text, Value::Text(_)) | (Kind::Bool, Value::Bool(_)) => true,
             (Kind::Int { min, max }, Value::Int(number)) => (min..=max).contains(&number),
-            (Kind::Choice(choices), Value::Text(text)) => {
-                choices.binary_search_by(|choice| choice.as_str().cmp(text.raw)).is_ok()
-            }
+            (Kind::Choice(choices), Value::Text(text)) => choices.contains(text.raw),
             (Kind::Texts { most }, Value::Object(members)) => {
                 members.len() <= *most && members.iter().all(|(_, value)| value.text().is_some())
             }
@@ -83,15 +88,16 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Whether a payload surely obeys the rules; what does not is for Python to complain about.
+    /// Whether a payload, whose names are distinct, surely obeys the rules; Python complains about what does not.
     pub fn allows(&self, payload: &Members) -> bool {
+        let mut required = 0;
         let known = payload.iter().all(|(name, value)| {
-            self.members
-                .iter()
-                .find(|member| member.name == name.raw)
-                .is_some_and(|member| member.kind.allows(value) || (member.nullable && *value == Value::Null))
+            self.members.iter().find(|member| member.name == name.raw).is_some_and(|member| {
+                required += usize::from(member.required);
+                member.kind.allows(value) || (member.nullable && matches!(value, Value::Null))
+            })
         });
-        known && self.members.iter().all(|member| !member.required || json::member(payload, &member.name).is_some())
+        known && required == self.members.iter().filter(|member| member.required).count()
     }
 
     pub fn refused_in(&self, status: &str) -> Option<&str> {
@@ -263,11 +269,7 @@ fn payload_member(one: &Members) -> Option<Member> {
         "bool" => Kind::Bool,
         "int" => Kind::Int { min: json::int(one, "min")?, max: json::int(one, "max")? },
         "texts" => Kind::Texts { most: usize::try_from(json::int(one, "most")?).ok()? },
-        "choice" => {
-            let mut choices = strings(one, "choices")?;
-            choices.sort_unstable();
-            Kind::Choice(choices)
-        }
+        "choice" => Kind::Choice(strings(one, "choices")?.into_iter().collect()),
         _ => return None,
     };
     Some(Member {

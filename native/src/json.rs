@@ -5,14 +5,16 @@
 //!
 //! What is accepted here is its own canonical form up to the order of members, so slices are copied, never rewritten.
 
-use std::ops::Range;
-
 /// As deep as a command, its payload and its metadata go, and a little more.
 const DEPTH_MAX: u8 = 8;
 const QUOTE: &[u8] = b"\"";
 const QUOTE_INSIDE: &[u8] = b"\\\"";
 /// 10^15 is below 2^53: every reader holds such a number exactly.
 const DIGITS_MAX: usize = 15;
+/// More members than these beside the expected ones, each compared with each, would take long.
+const OTHERS_MOST: usize = 16;
+/// From this first byte on, characters do not sort by byte as by UTF-16 unit.
+const SORTS_OTHERWISE: u8 = 0xF0;
 
 /// The inside of a string, as written.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -75,28 +77,67 @@ pub fn int(members: &Members, name: &str) -> Option<i64> {
 }
 
 pub fn parse(raw: &[u8]) -> Option<Value<'_>> {
-    parse_spanned(raw).map(|(value, _)| value)
+    let mut reader = Reader::new(raw)?;
+    let value = reader.value(0)?;
+    (reader.at == raw.len()).then_some(value)
 }
 
-/// And where the values of the outermost object's members stand, in their order.
-pub fn parse_spanned(raw: &[u8]) -> Option<(Value<'_>, Vec<Range<usize>>)> {
-    let text = std::str::from_utf8(raw).ok()?;
-    let mut reader = Reader { text, bytes: raw, at: 0, spans: Vec::with_capacity(16) };
-    let value = reader.value(0)?;
-    (reader.at == raw.len()).then_some((value, reader.spans))
+/// A value and how it is written. It is plain where every string in it stands for itself, in characters that sort by byte
+/// as by UTF-16 unit, and no list is in it.
+pub struct Member<'a> {
+    pub value: Value<'a>,
+    pub raw: &'a str,
+    pub is_plain: bool,
+}
+
+/// The members of an object that have these names, in whatever order and among others.
+pub fn members<'a, const N: usize>(raw: &'a [u8], names: [&str; N]) -> Option<[Option<Member<'a>>; N]> {
+    let mut reader = Reader::new(raw)?;
+    let mut found = [const { None }; N];
+    let mut others: Vec<Text> = Vec::new();
+    reader.take(b'{')?;
+    for turn in 0.. {
+        // Most often they come in this very order.
+        let known = if names.get(turn).is_some_and(|name| reader.takes_name(name)) {
+            Some(turn)
+        } else {
+            let name = reader.name()?;
+            let known = names.iter().position(|known| *known == name.raw);
+            if known.is_none() {
+                if others.len() == OTHERS_MOST || others.contains(&name) {
+                    return None;
+                }
+                others.push(name);
+            }
+            known
+        };
+        let first = reader.at;
+        reader.odd = false;
+        let value = reader.value(1)?;
+        if let Some(at) = known {
+            let member = Member { value, raw: &reader.text[first..reader.at], is_plain: !reader.odd };
+            if found[at].replace(member).is_some() {
+                return None;
+            }
+        }
+        match reader.next()? {
+            b',' => (),
+            b'}' => break,
+            _ => return None,
+        }
+    }
+    (reader.at == raw.len()).then_some(found)
 }
 
 /// The first members of an object, where they are these and in this order; what follows them is not looked at.
 pub fn leading<'a, const N: usize>(raw: &'a [u8], names: [&str; N]) -> Option<[Value<'a>; N]> {
-    let text = std::str::from_utf8(raw).ok()?;
-    let mut reader = Reader { text, bytes: raw, at: 0, spans: Vec::new() };
+    let mut reader = Reader::new(raw)?;
     let mut found = [const { Value::Null }; N];
     for (at, name) in names.into_iter().enumerate() {
         reader.take(if at == 0 { b'{' } else { b',' })?;
-        if reader.string()?.raw != name {
+        if !reader.takes_name(name) {
             return None;
         }
-        reader.take(b':')?;
         found[at] = reader.value(1)?;
     }
     (reader.peek()? == b',').then_some(found)
@@ -106,16 +147,40 @@ struct Reader<'a> {
     text: &'a str,
     bytes: &'a [u8],
     at: usize,
-    spans: Vec<Range<usize>>,
+    odd: bool, // something was read that is not plain
 }
 
 impl<'a> Reader<'a> {
+    fn new(raw: &'a [u8]) -> Option<Self> {
+        Some(Reader { text: std::str::from_utf8(raw).ok()?, bytes: raw, at: 0, odd: false })
+    }
+
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
     fn take(&mut self, byte: u8) -> Option<()> {
         (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn name(&mut self) -> Option<Text<'a>> {
+        let name = self.string()?;
+        self.take(b':')?;
+        Some(name)
+    }
+
+    /// Whether this name comes next; if not, nothing is taken.
+    fn takes_name(&mut self, name: &str) -> bool {
+        let rest = self.bytes[self.at..].strip_prefix(b"\"").and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        let is_next = rest.is_some_and(|rest| rest.starts_with(b"\":"));
+        self.at += if is_next { name.len() + 3 } else { 0 };
+        is_next
     }
 
     fn word(&mut self, word: &str, value: Value<'a>) -> Option<Value<'a>> {
@@ -148,21 +213,13 @@ impl<'a> Reader<'a> {
             return Some(Value::Object(members));
         }
         loop {
-            let name = self.string()?;
-            self.take(b':')?;
-            let first = self.at;
-            let value = self.value(depth + 1)?;
-            members.push((name, value));
-            if depth == 0 {
-                self.spans.push(first..self.at);
-            }
-            match self.peek()? {
-                b',' => self.at += 1,
+            members.push((self.name()?, self.value(depth + 1)?));
+            match self.next()? {
+                b',' => (),
                 b'}' => break,
                 _ => return None,
             }
         }
-        self.at += 1;
         // Two members of one name mean different things to different readers.
         distinct(&members).then_some(Value::Object(members))
     }
@@ -172,6 +229,7 @@ impl<'a> Reader<'a> {
             return None;
         }
         self.at += 1;
+        self.odd = true;
         let mut values = Vec::new();
         if self.peek()? == b']' {
             self.at += 1;
@@ -179,13 +237,12 @@ impl<'a> Reader<'a> {
         }
         loop {
             values.push(self.value(depth + 1)?);
-            match self.peek()? {
-                b',' => self.at += 1,
+            match self.next()? {
+                b',' => (),
                 b']' => break,
                 _ => return None,
             }
         }
-        self.at += 1;
         Some(Value::Array(values))
     }
 
@@ -193,41 +250,58 @@ impl<'a> Reader<'a> {
         self.take(b'"')?;
         let first = self.at;
         loop {
-            match self.peek()? {
+            while let Some(word) = self.bytes.get(self.at..self.at + 8) {
+                let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+                let special = special(word);
+                self.at += special.trailing_zeros() as usize / 8;
+                if special != 0 {
+                    break;
+                }
+            }
+            match self.next()? {
                 b'"' => break,
                 b'\\' => {
                     // The short escapes are the only ones that our own writer makes of what a person types.
-                    if !matches!(self.bytes.get(self.at + 1)?, b'"' | b'\\' | b'n' | b't' | b'r' | b'b' | b'f') {
+                    if !matches!(self.next()?, b'"' | b'\\' | b'n' | b't' | b'r' | b'b' | b'f') {
                         return None;
                     }
-                    self.at += 2;
+                    self.odd = true;
                 }
                 byte if byte < 0x20 => return None,
-                _ => self.at += 1,
+                byte => self.odd |= byte >= SORTS_OTHERWISE,
             }
         }
-        let raw = &self.text[first..self.at];
-        self.at += 1;
-        Some(Text { raw })
+        Some(Text { raw: &self.text[first..self.at - 1] })
     }
 
     fn number(&mut self) -> Option<Value<'a>> {
         let negative = self.peek()? == b'-';
         let first = self.at + usize::from(negative);
+        let mut number = 0i64;
         let mut end = first;
-        while self.bytes.get(end).is_some_and(u8::is_ascii_digit) {
+        while let Some(digit @ b'0'..=b'9') = self.bytes.get(end) {
+            number = number.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
             end += 1;
         }
-        let digits = &self.text[first..end];
-        let leading = digits.starts_with('0') && (digits.len() > 1 || negative);
+        let digits = end - first;
+        let leading = digits > 0 && self.bytes[first] == b'0' && (digits > 1 || negative);
         let broken = matches!(self.bytes.get(end), Some(b'.' | b'e' | b'E'));
-        if digits.is_empty() || digits.len() > DIGITS_MAX || leading || broken {
+        if digits == 0 || digits > DIGITS_MAX || leading || broken {
             return None;
         }
         self.at = end;
-        let number: i64 = digits.parse().ok()?;
         Some(Value::Int(if negative { -number } else { number }))
     }
+}
+
+/// The highest bit of the first byte that a string may not simply go on with (a quote, a backslash, a control
+/// character, one beyond ASCII), and maybe of later bytes; 0 where it goes on with all eight.
+fn special(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    let below = |word: u64, byte: u64| word.wrapping_sub(ONES * byte) & !word;
+    let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+    let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+    (below(word, 0x20) | quote | backslash | word) & (ONES << 7)
 }
 
 fn distinct(members: &Members) -> bool {
@@ -237,20 +311,6 @@ fn distinct(members: &Members) -> bool {
     let mut names: Vec<&str> = members.iter().map(|(name, _)| name.raw).collect();
     names.sort_unstable();
     names.windows(2).all(|pair| pair[0] != pair[1])
-}
-
-/// Whether every string in it stands for itself, in characters that sort by byte as by UTF-16 unit, and no list is in it.
-pub fn is_plain(value: &Value) -> bool {
-    match value {
-        Value::Text(text) => is_plain_text(text),
-        Value::Object(members) => members.iter().all(|(name, value)| is_plain_text(name) && is_plain(value)),
-        Value::Array(_) => false,
-        _ => true,
-    }
-}
-
-fn is_plain_text(text: &Text) -> bool {
-    text.raw.bytes().all(|byte| byte != b'\\' && byte < 0xF0)
 }
 
 pub fn write_int(out: &mut Vec<u8>, number: i64) {
@@ -333,12 +393,15 @@ fn write_members<'m, 'a: 'm>(
     out.push(b'}');
 }
 
-/// RFC 8785 of a value that `is_plain`, or of one whose objects inside are sorted already.
+/// RFC 8785 of a value that is plain, or of one whose objects inside are sorted already.
 pub fn write_canonical(out: &mut Vec<u8>, value: &Value) {
     let Value::Object(members) = value else {
         return write_value(out, value);
     };
     let mut order: Vec<&(Text, Value)> = members.iter().collect();
-    order.sort_unstable_by(|one, other| one.0.raw.as_bytes().cmp(other.0.raw.as_bytes()));
+    // Most often the first byte tells.
+    order.sort_unstable_by(|(one, _), (other, _)| {
+        one.raw.bytes().next().cmp(&other.raw.bytes().next()).then_with(|| one.raw.as_bytes().cmp(other.raw.as_bytes()))
+    });
     write_members(out, order.into_iter(), QUOTE, write_canonical);
 }

@@ -9,6 +9,7 @@ mod declared;
 mod json;
 mod names;
 mod packed;
+mod records;
 mod restored;
 mod turn;
 mod writing;
@@ -18,11 +19,12 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::commands::Commands;
 use crate::declared::Declared;
 use crate::packed::Packed;
+use crate::records::{Record, Records};
 use crate::turn::Turn;
 
 /// A bug here is an exception that Python can go on after: it settles the same records itself.
@@ -64,6 +66,18 @@ impl Declarations {
     }
 }
 
+/// What is readable of a Fetch from `position` on, and where to read on; None where it is left to Python.
+#[pyfunction]
+fn fetched(data: &Bound<'_, PyBytes>, position: i64, aborted: Vec<(i64, i64)>) -> PyResult<Option<(Records, i64)>> {
+    guarded(|| Ok(records::fetched(data, position, aborted)))
+}
+
+/// The store's writes that records of `keys` stand for.
+#[pyfunction]
+fn restored_keys<'py>(records: &Bound<'py, Records>) -> PyResult<Bound<'py, PyDict>> {
+    guarded(|| restored::keys(records))
+}
+
 /// The store's writes that records of `charges` stand for; None where they are left to Python.
 #[pyfunction]
 fn restored_events<'py>(records: &Bound<'py, PyAny>, once: bool) -> PyResult<Option<Bound<'py, PyDict>>> {
@@ -76,5 +90,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Commands>()?;
     module.add_class::<Turn>()?;
     module.add_class::<Packed>()?;
+    module.add_class::<Record>()?;
+    module.add_class::<Records>()?;
+    module.add_function(wrap_pyfunction!(fetched, module)?)?;
+    module.add_function(wrap_pyfunction!(restored_keys, module)?)?;
     module.add_function(wrap_pyfunction!(restored_events, module)?)
 }

@@ -183,7 +183,7 @@ fn encode_varint(number: i64, out: &mut [u8]) -> usize {
     at + 1
 }
 
-fn write_varint(out: &mut Vec<u8>, number: i64) {
+pub fn write_varint(out: &mut Vec<u8>, number: i64) {
     let mut encoded = [0; 10];
     let length = encode_varint(number, &mut encoded);
     out.extend_from_slice(&encoded[..length]);
@@ -193,7 +193,7 @@ fn varint_bytes(number: i64) -> usize {
     encode_varint(number, &mut [0; 10])
 }
 
-fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+pub fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         Some(bytes) => {
             write_varint(out, bytes.len() as i64);

@@ -1,4 +1,4 @@
-//! What records of `charges` stand for in the store; services/processor/domain/stored.py says the same.
+//! What records of `keys` and `charges` stand for in the store; services/processor/domain/stored.py says the same.
 //!
 //! In:      records in log order.
 //! Out:     the store's writes; None where one of them is not in our own form, so that Python reads them.
@@ -8,23 +8,33 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::commands::joined;
 use crate::json::{self, Value};
+use crate::records::Records;
+
+pub fn keys<'py>(records: &Bound<'py, Records>) -> PyResult<Bound<'py, PyDict>> {
+    let (py, records) = (records.py(), records.get());
+    let bytes = records.bytes.as_bytes(py);
+    let writes = PyDict::new(py);
+    for entry in &records.entries {
+        let Some(key) = entry.key else { continue };
+        let value = entry.value.map(|value| PyBytes::new(py, value.of(bytes)));
+        writes.set_item(joined(py, &[b"k", key.of(bytes)])?, value)?;
+    }
+    Ok(writes)
+}
 
 pub fn events<'py>(records: &Bound<'py, PyAny>, once: bool) -> PyResult<Option<Bound<'py, PyDict>>> {
     let py = records.py();
+    let records = Records::of(records)?;
+    let records = records.get();
+    let bytes = records.bytes.as_bytes(py);
     let writes = PyDict::new(py);
-    for record in records.try_iter()? {
-        let record = record?;
-        let (value, key) = (record.getattr(pyo3::intern!(py, "value"))?, record.getattr(pyo3::intern!(py, "key"))?);
-        if value.is_none() || key.is_none() {
-            continue;
-        }
-        let (Ok(value), Ok(key)) = (value.downcast::<PyBytes>(), key.downcast::<PyBytes>()) else {
+    for entry in &records.entries {
+        let (Some(charge), Some(value)) = (entry.key, entry.value) else { continue };
+        let (charge, raw) = (charge.of(bytes), value.of(bytes));
+        let Some((event_id, sequence, under)) = executed(raw) else {
             return Ok(None);
         };
-        let Some((event_id, sequence, under)) = executed(value.as_bytes()) else {
-            return Ok(None);
-        };
-        let charge = key.as_bytes();
+        let value = PyBytes::new(py, raw);
         if sequence > 1 {
             writes.set_item(joined(py, &[b"n", charge])?, value)?;
             writes.set_item(joined(py, &[b"e", event_id.as_bytes()])?, joined(py, &under)?)?;

@@ -6,10 +6,11 @@ Units:   offsets.
 Errors:  Retriable for a batch whose checksum is wrong: it is fetched again.
 Source:  KIP-98, "consumer": from a transaction's first offset on, what its producer wrote is aborted, until its marker.
 
-aiokafka's batches are parsed natively, and its native record is a Record already: nothing is copied.
+The native part reads whatever is usual, and no object is made of a record before somebody looks at it. Where it is not
+there, or a batch is compressed, damaged or older, aiokafka takes all of them apart.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
@@ -18,6 +19,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from services.kafka.codes import Code
 from services.kafka.errors import Retriable
 from services.kafka.port import Record, TopicPartition
+from services.native import native
 
 _NOTHING: Final[Sequence[Record]] = ()
 
@@ -32,8 +34,22 @@ class Aborted(NamedTuple):
     producer_id: int
 
 
-def fetched(where: TopicPartition, data: bytes, position: int, aborted: Iterable[Aborted]) -> Fetched:
+def fetched(where: TopicPartition, data: bytes, position: int, aborted: Sequence[Aborted]) -> Fetched:
     """What is readable from `position` on."""
+    usual = native.fetched(data, position, aborted) if native is not None else None
+    return in_python(where, data, position, aborted) if usual is None else Fetched(*usual)
+
+
+def timestamp_max(records: Sequence[Record]) -> int:
+    """Of all of them; there must be one."""
+    if native is not None and isinstance(records, native.Records):
+        highest: int = records.timestamp_max
+        return highest
+    return max(record.timestamp for record in records)
+
+
+def in_python(where: TopicPartition, data: bytes, position: int, aborted: Sequence[Aborted]) -> Fetched:
+    """The same, whatever the batches are."""
     batches = MemoryRecords(data)
     to_come = sorted(aborted, reverse=True)
     aborting: set[int] = set()

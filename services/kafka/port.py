@@ -22,7 +22,7 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 class Record(Protocol):
-    """One record as read. aiokafka's ConsumerRecord is one already, so that reading copies nothing."""
+    """One record as read. Both of services.kafka.fetched are one already, so that reading copies nothing."""
 
     @property
     def offset(self) -> int: ...

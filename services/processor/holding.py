@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from services.kafka.fetched import timestamp_max
 from services.kafka.port import Assignment, Record
 from services.processor.domain.settling import Standing
 from services.processor.store.port import Reach
@@ -52,5 +53,5 @@ def kept(held: Assignment | None, now: Assignment, partitions: frozenset[int]) -
 
 def too_far_ahead(records: Sequence[Record], now_ms: int) -> int | None:
     """The highest timestamp among the records, if it is beyond belief."""
-    highest = max(record.timestamp for record in records)
+    highest = timestamp_max(records)
     return highest if highest > now_ms + AHEAD_MS_MAX else None

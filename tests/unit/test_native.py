@@ -185,6 +185,28 @@ def test_what_is_usual_is_settled_natively() -> None:
     assert list(read(RULES, log).unusual) == []
 
 
+@pytest.mark.parametrize("more", [0, 1, 16, 17, 400])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_members_that_nobody_expects(more: int, is_first: bool) -> None:
+    """Any number of other members, wherever they stand: the same records; one name twice is a bad command."""
+    command = {
+        "command_id": "00000000-0000-7000-8000-000000000000",
+        "type": "charge.create",
+        "merchant_id": "m1",
+        "idempotency_key": "order 7",
+        "issued_at": 0,
+        "deadline_at": 10_000,
+        "payload": {"amount": 5, "currency": "eur", "payment_method": "pm_card_visa"},
+    }
+    others: dict[str, Any] = {f"more{number}": [number] for number in range(more)}
+    value = orjson.dumps({**others, **command} if is_first else {**command, **others})
+    for one in (value, value[:-1] + b',"more0":1}'):
+        batch = [Read(0, 1, b"m1", one)]
+        settled = settle(RULES, Standing(0, 0), decode(RULES, batch), {})
+        assert settled.executed == (one == value or more == 0)
+        assert_settled_alike(settled, natively(RULES, Standing(0, 0), batch, {}))
+
+
 @given(
     st.lists(
         st.tuples(st.one_of(st.none(), st.binary(max_size=9)), st.one_of(st.none(), st.binary(max_size=300)), HEADERS),

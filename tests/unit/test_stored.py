@@ -11,10 +11,10 @@ from events.identifiers import command_key, event_id, key_name
 from services.kafka.port import Headers
 from services.native import native
 from services.processor.domain.stored import (
-    _of_events,
     executed_under,
     of_event,
     of_events,
+    of_events_in_python,
     of_first,
     of_key,
     of_newest,
@@ -70,7 +70,7 @@ def test_an_event_says_which_key_it_was_executed_under(
     later = {of_newest(CHARGE): value, of_event(event_id(merchant, COMMAND)): under}
     first = {of_first(CHARGE): value} | ({} if once else {of_newest(CHARGE): None})
     assert of_events(records, once=once) == (later if sequence > 1 else first)
-    assert _of_events(records, once=once) == of_events(records, once=once)
+    assert of_events_in_python(records, once=once) == of_events(records, once=once)
     assert executed_under(value) == under
 
 

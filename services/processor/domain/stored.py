@@ -48,16 +48,19 @@ def newest_event(charge_id: str, get: Callable[[bytes], bytes | None]) -> bytes 
 
 def of_records(records: Sequence[Record]) -> dict[bytes, bytes | None]:
     """The writes that these records of `keys` stand for, in log order: of one key the newest counts."""
+    if native is not None and isinstance(records, native.Records):
+        writes: dict[bytes, bytes | None] = native.restored_keys(records)
+        return writes
     return {b"k" + record.key: record.value for record in records if record.key is not None}
 
 
 def of_events(records: Sequence[Record], *, once: bool) -> dict[bytes, bytes | None]:
     """The writes that these records of `charges` stand for, in log order."""
     natively: dict[bytes, bytes | None] | None = native.restored_events(records, once) if native is not None else None
-    return _of_events(records, once=once) if natively is None else natively
+    return of_events_in_python(records, once=once) if natively is None else natively
 
 
-def _of_events(records: Sequence[Record], *, once: bool) -> dict[bytes, bytes | None]:
+def of_events_in_python(records: Sequence[Record], *, once: bool) -> dict[bytes, bytes | None]:
     writes: dict[bytes, bytes | None] = {}
     for record in records:
         if record.key is not None and record.value is not None:
