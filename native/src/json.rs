@@ -7,6 +7,8 @@
 
 /// As deep as a command, its payload and its metadata go, and a little more.
 const DEPTH_MAX: u8 = 8;
+const QUOTE: &[u8] = b"\"";
+const QUOTE_INSIDE: &[u8] = b"\\\"";
 /// 10^15 is below 2^53: every reader holds such a number exactly.
 const DIGITS_MAX: usize = 15;
 /// More members than these beside the expected ones, each compared with each, would take long.
@@ -317,9 +319,13 @@ pub fn write_int(out: &mut Vec<u8>, number: i64) {
 
 /// A string whose inside is written already.
 pub fn write_text(out: &mut Vec<u8>, raw: &str) {
-    out.push(b'"');
-    out.extend_from_slice(raw.as_bytes());
-    out.push(b'"');
+    write_marked(out, raw, QUOTE);
+}
+
+fn write_marked(out: &mut Vec<u8>, raw: &str, quote: &[u8]) {
+    for piece in [quote, raw.as_bytes(), quote] {
+        out.extend_from_slice(piece);
+    }
 }
 
 pub fn write_text_or_null(out: &mut Vec<u8>, raw: Option<&str>) {
@@ -329,52 +335,58 @@ pub fn write_text_or_null(out: &mut Vec<u8>, raw: Option<&str>) {
     }
 }
 
-/// JSON inside a JSON string.
-pub fn write_quoted(out: &mut Vec<u8>, json: &[u8]) {
-    out.push(b'"');
+/// JSON as it stands inside a JSON string.
+pub fn write_inside(out: &mut Vec<u8>, json: &[u8]) {
     for &byte in json {
         if byte == b'"' || byte == b'\\' {
             out.push(b'\\');
         }
         out.push(byte);
     }
-    out.push(b'"');
+}
+
+/// The same of a value without escapes, a string at a time.
+pub fn write_plain_inside(out: &mut Vec<u8>, value: &Value) {
+    write_quoting(out, value, QUOTE_INSIDE);
 }
 
 pub fn write_value(out: &mut Vec<u8>, value: &Value) {
+    write_quoting(out, value, QUOTE);
+}
+
+fn write_quoting(out: &mut Vec<u8>, value: &Value, quote: &[u8]) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(number) => write_int(out, *number),
-        Value::Text(text) => write_text(out, text.raw),
-        Value::Object(members) => write_members(out, members.iter(), write_value),
+        Value::Text(text) => write_marked(out, text.raw, quote),
+        Value::Object(members) => write_members(out, members.iter(), quote, |out, one| write_quoting(out, one, quote)),
         Value::Array(values) => {
             out.push(b'[');
             for (at, value) in values.iter().enumerate() {
                 if at > 0 {
                     out.push(b',');
                 }
-                write_value(out, value);
+                write_quoting(out, value, quote);
             }
             out.push(b']');
         }
     }
 }
 
-type Write = fn(&mut Vec<u8>, &Value);
-
 fn write_members<'m, 'a: 'm>(
     out: &mut Vec<u8>,
     members: impl Iterator<Item = &'m (Text<'a>, Value<'a>)>,
-    write: Write,
+    quote: &[u8],
+    write: impl Fn(&mut Vec<u8>, &Value),
 ) {
     out.push(b'{');
     for (at, (name, value)) in members.enumerate() {
         if at > 0 {
             out.push(b',');
         }
-        write_text(out, name.raw);
+        write_marked(out, name.raw, quote);
         out.push(b':');
         write(out, value);
     }
@@ -391,5 +403,5 @@ pub fn write_canonical(out: &mut Vec<u8>, value: &Value) {
     order.sort_unstable_by(|(one, _), (other, _)| {
         one.raw.bytes().next().cmp(&other.raw.bytes().next()).then_with(|| one.raw.as_bytes().cmp(other.raw.as_bytes()))
     });
-    write_members(out, order.into_iter(), write_canonical);
+    write_members(out, order.into_iter(), QUOTE, write_canonical);
 }

@@ -24,6 +24,12 @@ pub struct Packed {
 }
 
 impl Packed {
+    /// Of so many records more, so long each, more or less.
+    pub fn expect(&mut self, records: usize, record_bytes: usize) {
+        self.bytes.reserve(records * record_bytes);
+        self.ends.reserve(records);
+    }
+
     pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) {
         write_bytes(&mut self.bytes, key);
         write_bytes(&mut self.bytes, value);
@@ -164,6 +170,7 @@ impl Packed {
     }
 }
 
+#[inline]
 fn encode_varint(number: i64, out: &mut [u8]) -> usize {
     let mut rest = ((number << 1) ^ (number >> 63)) as u64;
     let mut at = 0;

@@ -18,6 +18,11 @@ use crate::packed::{Header, Packed};
 use crate::restored;
 use crate::writing::{self, Refund};
 
+// As long as records usually are; where they are longer, their room grows.
+const KEY_BYTES: usize = 1_024;
+const CHARGE_BYTES: usize = 1_280;
+const REPLY_BYTES: usize = 768;
+
 #[pyclass(module = "services._native")]
 pub struct Turn {
     pub declared: std::sync::Arc<Declared>,
@@ -47,7 +52,11 @@ pub struct Turn {
     #[pyo3(get)]
     expired: u64,
     time: (i64, String), // of the clock that was asked for last
+    // Room for one command's texts at a time.
     value: Vec<u8>,
+    charge: Vec<u8>,
+    body: Vec<u8>,
+    source: String,
 }
 
 impl Turn {
@@ -81,6 +90,9 @@ impl Turn {
             expired: 0,
             time: (-1, String::new()),
             value: Vec::with_capacity(2_048),
+            charge: Vec::with_capacity(1_024),
+            body: Vec::with_capacity(1_024),
+            source: String::with_capacity(128),
         }
     }
 
@@ -161,7 +173,7 @@ impl Turn {
                 let problem = declared.problem(code).expect("every code has its problem");
                 self.reads(command, clock);
                 self.refused += 1;
-                self.keep(py, command, problem.status, Body::Quoted(&problem.body), None, out)?;
+                self.keep(py, command, problem.status, &problem.body, None, out)?;
                 return Ok(true);
             }
             Some(Decision::Happens(fact)) => fact,
@@ -194,7 +206,8 @@ impl Turn {
             self.time = (clock, text);
         }
         let declared = self.declared.clone();
-        let mut text = Vec::with_capacity(1_024);
+        let mut text = std::mem::take(&mut self.charge);
+        text.clear();
         json::write_value(&mut text, charge);
         let refund = (fact.event.answers == Answers::Refund).then(|| Refund {
             id: names::derived("re", command.merchant_id(py), command.command_id(py)),
@@ -203,29 +216,34 @@ impl Turn {
             currency,
             created_at: clock,
         });
-        let mut body = Vec::with_capacity(1_024);
-        let body = match (&refund, fact.decline_code) {
-            (Some(refund), _) => {
-                refund.write_canonical(&mut body);
-                Body::Json(&body)
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        if let Some(refund) = &refund {
+            let mut plain = Vec::with_capacity(256);
+            refund.write_canonical(&mut plain);
+            json::write_inside(&mut body, &plain);
+        } else if fact.decline_code.is_some() {
+            let method = json::text(members, "payment_method").unwrap_or_default();
+            let Some(decline) = declared.decline(method) else { return Ok(false) };
+            for piece in [&decline.body_before, charge_id, &decline.body_after] {
+                body.extend_from_slice(piece.as_bytes());
             }
-            (_, Some(_)) => {
-                let method = json::text(members, "payment_method").unwrap_or_default();
-                let Some(decline) = declared.decline(method) else { return Ok(false) };
-                body.extend_from_slice(decline.body_before.as_bytes());
-                body.extend_from_slice(charge_id.as_bytes());
-                body.extend_from_slice(decline.body_after.as_bytes());
-                Body::Quoted(std::str::from_utf8(&body).expect("three texts"))
-            }
-            _ => Body::Json(&text),
-        };
+        } else if text.contains(&b'\\') {
+            json::write_inside(&mut body, &text);
+        } else {
+            json::write_plain_inside(&mut body, charge);
+        }
         // From here on everything is written.
         self.reads(command, clock);
         self.executed += 1;
         let value = &mut self.value;
         value.clear();
         writing::event(value, py, command, fact, (charge_id, currency), sequence, clock, &text, refund.as_ref());
-        let source = format!("/{}/{}", self.namespace, command.merchant_id(py));
+        let source = &mut self.source;
+        source.clear();
+        for piece in ["/", &self.namespace, "/", command.merchant_id(py)] {
+            source.push_str(piece);
+        }
         let mut headers: Vec<Header> = Vec::with_capacity(6);
         headers.push(("ce_specversion", Some(declared.cloud_events_version.as_bytes())));
         headers.push(("ce_id", Some(command.event_id.as_bytes())));
@@ -250,7 +268,9 @@ impl Turn {
                 }
             }
         }
-        self.keep(py, command, fact.event.answer_status, body, Some(charge_id), out)?;
+        let answer = std::str::from_utf8(&body).expect("JSON is text");
+        self.keep(py, command, fact.event.answer_status, answer, Some(charge_id), out)?;
+        (self.charge, self.body) = (text, body);
         Ok(true)
     }
 
@@ -260,18 +280,10 @@ impl Turn {
         py: Python<'_>,
         command: &Command,
         status: i64,
-        body: Body,
+        body: &str, // as it stands inside a JSON string
         charge_id: Option<&str>,
         out: &mut Records,
     ) -> PyResult<()> {
-        let mut quoted = Vec::with_capacity(1_024);
-        let body = match body {
-            Body::Quoted(text) => text,
-            Body::Json(json) => {
-                json::write_quoted(&mut quoted, json);
-                std::str::from_utf8(&quoted[1..quoted.len() - 1]).expect("JSON is text")
-            }
-        };
         let value = &mut self.value;
         value.clear();
         let operation = &self.declared.operations[command.operation].name;
@@ -314,6 +326,10 @@ impl Turn {
             (self.keys.clone_ref(py), self.charges.clone_ref(py), self.replies.clone_ref(py));
         let (mut keys, mut charges, mut replies) =
             (keys.borrow_mut(py), charges.borrow_mut(py), replies.borrow_mut(py));
+        let left = commands.all.len() - first.min(commands.all.len());
+        keys.expect(left, KEY_BYTES);
+        charges.expect(left, CHARGE_BYTES);
+        replies.expect(left, REPLY_BYTES);
         let mut out = Records { keys: &mut keys, charges: &mut charges, replies: &mut replies };
         crate::guarded(|| {
             for (at, command) in commands.all.iter().enumerate().skip(first) {
@@ -371,9 +387,4 @@ fn charge_of<'m, 'a>(event: &'m Value<'a>, merchant_id: &str) -> Option<(Option<
     }
     let charge = json::member(json::member(event, "data")?.members()?, "charge")?.members()?;
     Some((Some(charge), json::int(event, "sequence")?))
-}
-
-enum Body<'a> {
-    Json(&'a [u8]),
-    Quoted(&'a str), // inside a JSON string
 }

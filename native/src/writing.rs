@@ -44,6 +44,13 @@ impl Refund<'_> {
     }
 }
 
+/// Append texts and bytes as they are.
+macro_rules! write_pieces {
+    ($out:expr, $($piece:expr),+ $(,)?) => {
+        $($out.extend_from_slice(AsRef::<[u8]>::as_ref(&$piece));)+
+    };
+}
+
 /// A key record; `body` as it stands inside a JSON string, `charge_id` of what was executed.
 #[allow(clippy::too_many_arguments)]
 pub fn key(
@@ -56,38 +63,32 @@ pub fn key(
     charge_id: Option<&str>,
     (completed_at, expires_at): (i64, i64),
 ) {
-    write_members(
-        out,
-        &[
-            ("merchant_id", Part::Text(command.merchant_id(py))),
-            ("idempotency_key", Part::TextOrNull(command.idempotency_key(py))),
-            ("operation", Part::Text(operation)),
-            ("fingerprint", Part::Text(std::str::from_utf8(&command.fingerprint).expect("hex digits"))),
-            ("status", Part::Int(status)),
-            ("body", Part::Text(body)),
-            ("charge_id", Part::TextOrNull(charge_id)),
-            ("event_id", Part::TextOrNull(charge_id.map(|_| command.event_id.as_str()))),
-            ("command_id", Part::Text(command.command_id(py))),
-            ("offset", Part::Int(command.offset)),
-            ("completed_at", Part::Int(completed_at)),
-            ("expires_at", Part::Int(expires_at)),
-        ],
-    );
+    write_pieces!(out, r#"{"merchant_id":""#, command.merchant_id(py), r#"","idempotency_key":"#);
+    json::write_text_or_null(out, command.idempotency_key(py));
+    write_pieces!(out, r#","operation":""#, operation, r#"","fingerprint":""#, command.fingerprint, r#"","status":"#);
+    json::write_int(out, status);
+    write_pieces!(out, r#","body":""#, body, r#"","charge_id":"#);
+    json::write_text_or_null(out, charge_id);
+    write_pieces!(out, r#","event_id":"#);
+    json::write_text_or_null(out, charge_id.map(|_| command.event_id.as_str()));
+    write_pieces!(out, r#","command_id":""#, command.command_id(py), r#"","offset":"#);
+    json::write_int(out, command.offset);
+    write_pieces!(out, r#","completed_at":"#);
+    json::write_int(out, completed_at);
+    write_pieces!(out, r#","expires_at":"#);
+    json::write_int(out, expires_at);
+    out.push(b'}');
 }
 
 /// A reply; `body` as it stands inside a JSON string.
 pub fn reply(out: &mut Vec<u8>, py: Python<'_>, command: &Command, status: i64, body: &str, replayed: bool) {
-    write_members(
-        out,
-        &[
-            ("command_id", Part::Text(command.command_id(py))),
-            ("merchant_id", Part::Text(command.merchant_id(py))),
-            ("idempotency_key", Part::TextOrNull(command.idempotency_key(py))),
-            ("status", Part::Int(status)),
-            ("replayed", Part::Bool(replayed)),
-            ("body", Part::Text(body)),
-        ],
-    );
+    write_pieces!(out, r#"{"command_id":""#, command.command_id(py), r#"","merchant_id":""#, command.merchant_id(py));
+    write_pieces!(out, r#"","idempotency_key":"#);
+    json::write_text_or_null(out, command.idempotency_key(py));
+    write_pieces!(out, r#","status":"#);
+    json::write_int(out, status);
+    write_pieces!(out, if replayed { r#","replayed":true,"body":""# } else { r#","replayed":false,"body":""# });
+    write_pieces!(out, body, r#""}"#);
 }
 
 /// A charge event; `charge` is its canonical text.
@@ -103,36 +104,33 @@ pub fn event(
     charge: &[u8],
     refund: Option<&Refund>,
 ) {
-    write_members(
+    write_pieces!(out, r#"{"event_id":""#, command.event_id, r#"","type":""#, fact.event.name);
+    write_pieces!(
         out,
-        &[
-            ("event_id", Part::Text(&command.event_id)),
-            ("type", Part::Text(&fact.event.name)),
-            ("charge_id", Part::Text(charge_id)),
-            ("merchant_id", Part::Text(command.merchant_id(py))),
-            ("amount", Part::Int(fact.amount)),
-            ("currency", Part::Text(currency)),
-            ("sequence", Part::Int(sequence)),
-            ("occurred_at", Part::Int(clock)),
-            ("command_id", Part::Text(command.command_id(py))),
-            ("idempotency_key", Part::TextOrNull(command.idempotency_key(py))),
-        ],
+        r#"","charge_id":""#,
+        charge_id,
+        r#"","merchant_id":""#,
+        command.merchant_id(py),
+        r#"","amount":"#
     );
-    out.pop();
-    out.extend_from_slice(b",\"data\":{\"charge\":");
-    out.extend_from_slice(charge);
+    json::write_int(out, fact.amount);
+    write_pieces!(out, r#","currency":""#, currency, r#"","sequence":"#);
+    json::write_int(out, sequence);
+    write_pieces!(out, r#","occurred_at":"#);
+    json::write_int(out, clock);
+    write_pieces!(out, r#","command_id":""#, command.command_id(py), r#"","idempotency_key":"#);
+    json::write_text_or_null(out, command.idempotency_key(py));
+    write_pieces!(out, r#","data":{"charge":"#, charge);
     if let Some(refund) = refund {
-        out.extend_from_slice(b",\"refund\":");
+        write_pieces!(out, r#","refund":"#);
         refund.write(out);
     }
-    out.extend_from_slice(b"}}");
+    write_pieces!(out, "}}");
 }
 
 enum Part<'a> {
     Text(&'a str),
-    TextOrNull(Option<&'a str>),
     Int(i64),
-    Bool(bool),
 }
 
 /// An object, its members in the order given.
@@ -143,9 +141,7 @@ fn write_members(out: &mut Vec<u8>, members: &[(&str, Part)]) {
         out.push(b':');
         match part {
             Part::Text(raw) => json::write_text(out, raw),
-            Part::TextOrNull(raw) => json::write_text_or_null(out, *raw),
             Part::Int(number) => json::write_int(out, *number),
-            Part::Bool(truth) => out.extend_from_slice(if *truth { b"true" } else { b"false" }),
         }
     }
     out.push(b'}');

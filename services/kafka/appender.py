@@ -16,9 +16,6 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, cast
 
-from kio.schema.produce.v12 import ProduceResponse
-from kio.static.protocol import RequestPayload
-
 from services.kafka.batches import SEQUENCES, Batch, batches
 from services.kafka.cluster import Cluster, Lane
 from services.kafka.codes import Code, Kind, Request, failure, kind
@@ -166,20 +163,18 @@ class Appender:
 
     async def _send(self, leader: int, parcel: dict[TopicPartition, _Pending]) -> None:
         try:
-            answer = await self._cluster.call(leader, Lane.DATA, self._request(parcel), ProduceResponse)
+            results = await self._cluster.put(leader, Lane.DATA, self._question(parcel))
         except (Retriable, Indefinite) as error:
             self._cluster.forget_leaders(parcel)
             for one in parcel.values():
                 one.trouble = error
                 one.certain = one.certain and isinstance(error, Retriable)
             return
-        for topic in answer.responses:
-            for partition in topic.partition_responses:
-                where = TopicPartition(str(topic.name), int(partition.index))
-                if partition.error_code == Code.none:
-                    parcel[where].acknowledged(int(partition.base_offset))
-                else:
-                    self._refused(where, parcel[where], partition.error_code)
+        for where, code, base_offset in results:
+            if code == Code.none:
+                parcel[where].acknowledged(base_offset)
+            else:
+                self._refused(where, parcel[where], code)
 
     def _refused(self, where: TopicPartition, one: _Pending, code: Code) -> None:
         error = failure(code, Request.PRODUCE, f"{where.topic} {where.partition}")
@@ -192,10 +187,9 @@ class Appender:
             self._cluster.forget_leaders((where,))
         one.trouble = error
 
-    def _request(self, parcel: dict[TopicPartition, _Pending]) -> RequestPayload:
+    def _question(self, parcel: dict[TopicPartition, _Pending]) -> Produce:
         next_ones = {where: one.batch.data for where, one in parcel.items() if one.batch is not None}
-        # Produce is one by all that a connection asks of it.
-        return cast(RequestPayload, Produce(self._transactional_id, self._timeout_ms, next_ones))
+        return Produce(self._transactional_id, self._timeout_ms, next_ones)
 
 
 def _parcels(led: Sequence[TopicPartition], waiting: dict[TopicPartition, _Pending]) -> Iterator[list[TopicPartition]]:

@@ -27,8 +27,10 @@ from services.kafka.codes import Code, Request, failure
 from services.kafka.errors import Fatal, Indefinite, Retriable
 from services.kafka.patience import ask_again
 from services.kafka.port import TopicPartition
+from services.kafka.question import ByKio, Question
 from services.kafka.wire import Wire
 
+A = TypeVar("A")
 R = TypeVar("R", bound=ResponsePayload)
 
 REQUEST_TIMEOUT_MS: Final = 3_000
@@ -68,8 +70,12 @@ class Cluster:
         self._coordinators: dict[tuple[CoordinatorOf, str], int] = {}
 
     async def call(self, node: int, lane: Lane, request: RequestPayload, response_type: type[R]) -> R:
+        """As `put`, of any request that kio knows."""
+        return await self.put(node, lane, ByKio[R](request, response_type))
+
+    async def put(self, node: int, lane: Lane, question: Question[A]) -> A:
         """Ask this very broker; raises Retriable where nothing was sent, Indefinite where no answer came."""
-        return await self._wire_to(node, lane).call(request, response_type)
+        return await self._wire_to(node, lane).call(question)
 
     async def ask(self, request: RequestPayload, response_type: type[R]) -> R:
         """Ask whichever broker answers first: those known, then those we were told of at the start.
@@ -87,7 +93,7 @@ class Cluster:
                 return answer
         for wire in list(self._bootstrap):
             try:
-                answer = await wire.call(request, response_type)
+                answer = await wire.call(ByKio[R](request, response_type))
             except (Retriable, Indefinite) as error:
                 trouble = error
             else:
@@ -139,9 +145,11 @@ class Cluster:
     ) -> tuple[dict[int, list[TopicPartition]], dict[TopicPartition, Retriable]]:
         """The partitions by the broker that leads them, and why others have none; raises what concerns them all."""
         wanted = list(partitions)
-        unknown = {one.topic for one in wanted if one not in self._leaders}
+        by_leader, unknown = self.known_leaders(wanted)
+        if not unknown:
+            return by_leader, {}
         refused: dict[str, Retriable] = {}
-        for name, topic in (await self.describe(unknown)).items() if unknown else ():
+        for name, topic in (await self.describe({one.topic for one in unknown})).items():
             if topic.error_code != Code.none:
                 error = failure(topic.error_code, Request.OTHER, f"topic {name}")
                 if not isinstance(error, Retriable):
@@ -189,10 +197,16 @@ class Cluster:
         self._coordinators.pop((of, key), None)
 
     async def call_coordinator(self, of: CoordinatorOf, key: str, request: RequestPayload, response_type: type[R]) -> R:
+        """As `put_to_coordinator`, of any request that kio knows."""
+        return await self.put_to_coordinator(of, key, ByKio[R](request, response_type))
+
+    async def put_to_coordinator(self, of: CoordinatorOf, key: str, question: Question[A]) -> A:
         """Ask the coordinator; one that cannot be reached or does not answer is forgotten."""
-        node = await self.coordinator(of, key)
+        node = self._coordinators.get((of, key))
+        if node is None:
+            node = await self.coordinator(of, key)
         try:
-            return await self.call(node, Lane.COORDINATION, request, response_type)
+            return await self.put(node, Lane.COORDINATION, question)
         except (Retriable, Indefinite):
             self.forget_coordinator(of, key)
             raise
@@ -245,7 +259,7 @@ class Cluster:
         if address is None:
             raise Retriable(f"broker {node} is not known yet")
         wire = self._wires.get((node, lane))
-        if wire is None or wire.address != f"{address[0]}:{address[1]}":
+        if wire is None or wire.where != address:
             wire = self._wires[(node, lane)] = self._wire(*address)
         return wire
 

@@ -1,40 +1,41 @@
-"""Produce, written as bytes: a batch for each of many partitions, at the cost of some bytes each.
+"""Produce, by hand: a batch for each of many partitions, at the cost of some bytes each.
 
 In:      transactional id, time-out, batches by partition.
-Out:     the body of a Produce v12 request, as kio would write it.
+Out:     the body of a Produce v12 request, as kio would write it; of its answer what became of each batch.
 Units:   milliseconds.
-Source:  kafka.apache.org/protocol, Produce v12. kio checks and writes each number with a call of its own, which for
-         64 partitions of three topics takes longer than to make their batches.
+Source:  kafka.apache.org/protocol, Produce v12; services.kafka.question.
 """
 
 import struct
-from collections.abc import Iterable, Mapping
-from typing import ClassVar, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar, Final, NamedTuple
 
-from kio.schema.produce.v12 import ProduceRequest
-from kio.static.primitive import i16
+from kio.schema.produce.v12 import ProduceRequest, ProduceResponse
 
+from services.kafka.codes import Code
 from services.kafka.port import TopicPartition
-
-Piece = bytes | bytearray
+from services.kafka.question import NO_TAGS, NULL, ByHand, Piece, by_kio, compact, read_compact, read_varint, varint
 
 _HEAD: Final = struct.Struct(">hi")  # acks, time-out
 _ACKS_ALL: Final = -1
 _INDEX: Final = struct.Struct(">i")
-_NO_TAGS: Final = b"\0"
-_NULL: Final = b"\0"
+_RESULT: Final = struct.Struct(">ihqqq")  # index, error, base offset, when it was appended, where the log starts
+_NO_MORE: Final = b"\1\0\0"  # no record has an error, no message, no tags
+_END: Final = struct.Struct(">iB")  # throttled for so long, tags
 
 
-class Produce:
-    """A kio request by its class variables, that writes itself."""
+class Result(NamedTuple):
+    """What became of one partition's batch."""
 
+    where: TopicPartition
+    error_code: Code
+    base_offset: int
+
+
+class Produce(ByHand[list[Result]]):
     __slots__ = ("_batches", "_timeout_ms", "_transactional_id")
 
-    __type__: ClassVar = ProduceRequest.__type__
-    __version__: ClassVar[i16] = ProduceRequest.__version__
-    __flexible__: ClassVar[bool] = ProduceRequest.__flexible__
-    __api_key__: ClassVar[i16] = ProduceRequest.__api_key__
-    __header_schema__: ClassVar = ProduceRequest.__header_schema__
+    kio: ClassVar = ProduceRequest
 
     def __init__(self, transactional_id: str | None, timeout_ms: int, batches: Mapping[TopicPartition, Piece]) -> None:
         self._transactional_id = transactional_id
@@ -42,36 +43,46 @@ class Produce:
         self._batches = batches
 
     def pieces(self) -> Iterable[Piece]:
-        """The body in order; each batch is a piece of its own."""
         by_topic: dict[str, list[tuple[int, Piece]]] = {}
         for (topic, partition), batch in self._batches.items():
             by_topic.setdefault(topic, []).append((partition, batch))
         named = self._transactional_id
-        yield _NULL if named is None else _compact(named)
-        yield _HEAD.pack(_ACKS_ALL, self._timeout_ms) + _varint(len(by_topic) + 1)
+        yield NULL if named is None else compact(named)
+        yield _HEAD.pack(_ACKS_ALL, self._timeout_ms) + varint(len(by_topic) + 1)
         for topic, several in by_topic.items():
-            before = _compact(topic) + _varint(len(several) + 1)
+            before = compact(topic) + varint(len(several) + 1)
             for partition, batch in several:
-                yield before + _INDEX.pack(partition) + _varint(len(batch) + 1)
+                yield before + _INDEX.pack(partition) + varint(len(batch) + 1)
                 yield batch
-                before = _NO_TAGS
-            yield _NO_TAGS + _NO_TAGS  # of the last partition, of the topic
-        yield _NO_TAGS
+                before = NO_TAGS
+            yield NO_TAGS + NO_TAGS  # of the last partition, of the topic
+        yield NO_TAGS
 
-    def __repr__(self) -> str:
-        return "ProduceRequest"
-
-
-def _compact(text: str) -> bytes:
-    encoded = text.encode()
-    return _varint(len(encoded) + 1) + encoded
+    def read(self, frame: bytes, at: int) -> list[Result]:
+        results = _usual(frame, at)
+        return list(_any(by_kio(ProduceResponse, frame, at))) if results is None else results
 
 
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first."""
-    written = bytearray()
-    while number > 0x7F:
-        written.append(number & 0x7F | 0x80)
-        number >>= 7
-    written.append(number)
-    return bytes(written)
+def _usual(frame: bytes, at: int) -> list[Result] | None:
+    results: list[Result] = []
+    topics, at = read_varint(frame, at)
+    for _ in range(topics - 1):
+        topic, at = read_compact(frame, at)
+        partitions, at = read_varint(frame, at)
+        for _ in range(partitions - 1):
+            index, error, base_offset, _, _ = _RESULT.unpack_from(frame, at)
+            at += _RESULT.size + len(_NO_MORE)
+            if frame[at - len(_NO_MORE) : at] != _NO_MORE:
+                return None
+            results.append(Result(TopicPartition(topic, index), Code(error), base_offset))
+        at += 1
+        if frame[at - 1] != 0:
+            return None
+    _, tags = _END.unpack_from(frame, at)
+    return None if tags else results
+
+
+def _any(answer: ProduceResponse) -> Iterator[Result]:
+    for topic in answer.responses:
+        for one in topic.partition_responses:
+            yield Result(TopicPartition(str(topic.name), int(one.index)), one.error_code, int(one.base_offset))

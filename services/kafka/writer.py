@@ -17,29 +17,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Final, TypeVar
+from typing import Final
 
-from kio.schema.end_txn.v5 import EndTxnRequest, EndTxnResponse
 from kio.schema.init_producer_id.v5 import InitProducerIdRequest, InitProducerIdResponse
-from kio.schema.txn_offset_commit.v5 import TxnOffsetCommitRequest, TxnOffsetCommitResponse
-from kio.schema.txn_offset_commit.v5.request import (
-    TxnOffsetCommitRequestPartition,
-    TxnOffsetCommitRequestTopic,
-)
-from kio.schema.types import GroupId, ProducerId, TopicName, TransactionalId
-from kio.static.primitive import i16, i32, i32Timedelta, i64
-from kio.static.protocol import RequestPayload, ResponsePayload
+from kio.schema.types import ProducerId, TransactionalId
+from kio.static.primitive import i16, i32Timedelta
 
 from services.kafka.appender import Appender
 from services.kafka.cluster import ASKING_MS, Cluster, CoordinatorOf
 from services.kafka.codes import Code, Kind, Request, failure, kind
+from services.kafka.ending import CommitOffsets, End, Producer
 from services.kafka.errors import Abortable, Indefinite, KafkaFailure, NotMember, Retriable, StaleGeneration
 from services.kafka.markers import settled
 from services.kafka.patience import Patience
 from services.kafka.port import Assignment, Outgoing, Scope, TopicPartition
 from services.kafka.transactions import Transaction
-
-R = TypeVar("R", bound=ResponsePayload)
 
 UNHEARD_MAX: Final = 2  # an EndTxn and the InitProducerId after it; more lost answers than that are not guessed at
 LOOK_AFTER_S: Final = 1.0
@@ -154,7 +146,9 @@ class TransactionalWriter:
                 found = await self._settled()
                 # Asked twice it is the same question: the coordinator knows the epoch before the last one.
                 request = self._init_request(producer_id, self._ours(epoch, found))
-                answer = await self._call(request, InitProducerIdResponse)
+                answer = await self._cluster.call_coordinator(
+                    CoordinatorOf.TRANSACTION, self._transactional_id, request, InitProducerIdResponse
+                )
                 if answer.error_code == Code.none:
                     self._adopt(int(answer.producer_id), int(answer.producer_epoch))
                     return
@@ -200,38 +194,16 @@ class TransactionalWriter:
         self._unheard = min(self._unheard + 1, UNHEARD_MAX)
 
     async def _send_offsets(self, group: str, topic: str, offsets: Mapping[int, int], member: Assignment) -> None:
-        request = TxnOffsetCommitRequest(
-            transactional_id=TransactionalId(self._transactional_id),
-            group_id=GroupId(group),
-            producer_id=ProducerId(self._producer_id),
-            producer_epoch=i16(self._epoch),
-            generation_id=i32(member.generation),
-            member_id=member.member_id,
-            topics=(
-                TxnOffsetCommitRequestTopic(
-                    name=TopicName(topic),
-                    partitions=tuple(
-                        TxnOffsetCommitRequestPartition(
-                            partition_index=i32(partition),
-                            committed_offset=i64(offset),
-                            committed_metadata="",
-                        )
-                        for partition, offset in offsets.items()
-                    ),
-                ),
-            ),
-        )
+        question = CommitOffsets(self._producer(), group, topic, offsets, member)
         patience = Patience(self._timeout_ms)
         while True:
             trouble: KafkaFailure
             try:
-                answer = await self._cluster.call_coordinator(
-                    CoordinatorOf.GROUP, group, request, TxnOffsetCommitResponse
-                )
+                codes = await self._cluster.put_to_coordinator(CoordinatorOf.GROUP, group, question)
             except (Retriable, Indefinite) as error:
                 trouble = error
             else:
-                codes = {one.error_code for name in answer.topics for one in name.partitions} - {Code.none}
+                codes.discard(Code.none)
                 if not codes:
                     return
                 trouble = self._refusal(codes.pop(), Request.TXN_OFFSET_COMMIT, group)
@@ -242,27 +214,24 @@ class TransactionalWriter:
             await patience.pause()
 
     async def _end(self, *, committed: bool) -> None:
-        request = EndTxnRequest(
-            transactional_id=TransactionalId(self._transactional_id),
-            producer_id=ProducerId(self._producer_id),
-            producer_epoch=i16(self._epoch),
-            committed=committed,
-        )
+        question = End(self._producer(), committed=committed)
         patience = Patience(ASKING_MS)
         while True:
             try:
-                answer = await self._call(request, EndTxnResponse)
+                ended = await self._cluster.put_to_coordinator(
+                    CoordinatorOf.TRANSACTION, self._transactional_id, question
+                )
             except Retriable as error:
                 trouble: KafkaFailure = error  # nothing was sent
             except Indefinite:
                 self._not_heard()
                 raise
             else:
-                if answer.error_code == Code.none:
-                    self._adopt(int(answer.producer_id), int(answer.producer_epoch))
+                if ended.error_code == Code.none:
+                    self._adopt(ended.producer_id, ended.epoch)
                     return
-                trouble = self._refusal(answer.error_code, Request.END_TXN)
-                if answer.error_code not in _END_AGAIN:
+                trouble = self._refusal(ended.error_code, Request.END_TXN)
+                if ended.error_code not in _END_AGAIN:
                     raise Indefinite(str(trouble), code=trouble.code)
             if patience.spent:
                 raise Indefinite(f"the transaction did not end within {ASKING_MS / 1000:g} s: {trouble}")
@@ -276,10 +245,8 @@ class TransactionalWriter:
         self._unheard = 0
         self._ended_at = self._loop.time()
 
-    async def _call(self, request: RequestPayload, response_type: type[R]) -> R:
-        return await self._cluster.call_coordinator(
-            CoordinatorOf.TRANSACTION, self._transactional_id, request, response_type
-        )
+    def _producer(self) -> Producer:
+        return Producer(self._transactional_id, self._producer_id, self._epoch)
 
     def _refusal(self, code: Code, request: Request, group: str | None = None) -> KafkaFailure:
         """What may be tried again, with a coordinator looked up anew; anything else is raised."""

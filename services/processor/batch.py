@@ -7,9 +7,9 @@ Errors:  none of the decisions' own: a record on which pure code fails is dead-l
 Source:  DESIGN, "Per loop".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from services.kafka.packed import Appending, Packed
 from services.kafka.port import Assignment, Outgoing, Record, TopicPartition
@@ -26,15 +26,13 @@ from services.processor.domain.settling import (
     settle,
     settle_expiry,
 )
-from services.processor.domain.stored import of_records
+from services.processor.domain.stored import of_key
 from services.processor.expiry import Expiry
 from services.processor.holding import Holding
 from services.processor.position import position_entry
 from services.processor.store.port import KeyStore, Reach
 from services.processor.strategies import BaseOffsets, Work
 from services.processor.terms import Terms
-
-EXPIRED_MOST: Final = 1_000  # tombstones of one partition in one transaction: the commands behind them wait
 
 
 class Decoded(NamedTuple):
@@ -101,19 +99,21 @@ def rules_for(terms: Terms, partition: int) -> Rules:
 
 
 class Known:
-    """What is known of the keys: the store, and before it what a batch under way will write there."""
+    """What is known of the keys: the store, and before it what batches will write there that are not in it yet."""
 
-    def __init__(self, store: KeyStore, under_way: Batch | None) -> None:
+    def __init__(self, store: KeyStore, on_their_way: Sequence[Batch]) -> None:
+        """The newest first."""
         self._store = store
-        self._under_way = under_way.partitions if under_way is not None else {}
+        self._on_their_way = on_their_way
 
     def get(self, partition: int, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        ahead = self._under_way.get(partition)
-        if ahead is None:
-            return {**self._store.get(partition, keys)}
-        writes = ahead.writes
-        found: dict[bytes, bytes | None] = {**self._store.get(partition, [key for key in keys if key not in writes])}
-        found.update((key, writes[key]) for key in keys if key in writes)
+        found: dict[bytes, bytes | None] = {}
+        for batch in self._on_their_way:
+            settled = batch.partitions.get(partition)
+            if settled is not None and (known := settled.writes.keys() & keys):
+                found.update((key, settled.writes[key]) for key in known)
+                keys = [key for key in keys if key not in known]
+        found.update(self._store.get(partition, keys))
         return found
 
 
@@ -138,17 +138,16 @@ def settle_partition(
 
     Moves the holding on. What comes of it may yet fail: then all of them are forgotten and taken over again.
     """
-    commands = len(decoded.records) if decoded is not None else 0
-    candidates = expiry.take(partition, holding.standing.clock, EXPIRED_MOST, commands)
-    if decoded is None and not candidates:
-        return None
     rules = rules_for(terms, partition)
-    wanted = list(of_records(candidates))
-    found = known.get(partition, [*wanted, *(decoded.wanted if decoded else ())])
+    commands = len(decoded.records) if decoded is not None else 0
+    cursor = expiry.cursor(partition)
     # Before the batch's own records, so that a key that is used again gets its new record after its tombstone.
-    tombstones, forgotten = settle_expiry(
-        rules, holding.standing, [(one.key, one.value) for one in candidates if one.key and one.value], found
+    tombstones, forgotten = _expire(
+        rules, known, holding.standing, expiry.pieces(partition, holding.standing.clock, commands)
     )
+    if decoded is None and expiry.cursor(partition) == cursor:
+        return None
+    found = known.get(partition, decoded.wanted) if decoded is not None else {}
     for key in forgotten:
         found.pop(key, None)
     settled = _settle(rules, known, holding.standing, decoded, found)
@@ -176,6 +175,20 @@ def settle_partition(
     if terms.exactly_once:
         _append_position(terms, made)
     return made
+
+
+def _expire(
+    rules: Rules, known: Known, standing: Standing, pieces: Iterable[Sequence[Record]]
+) -> tuple[list[Outgoing], dict[bytes, bytes | None]]:
+    tombstones: list[Outgoing] = []
+    forgotten: dict[bytes, bytes | None] = {}
+    for piece in pieces:
+        candidates = [(one.key, one.value) for one in piece if one.key and one.value]
+        found = known.get(rules.partition, [of_key(key) for key, _ in candidates])
+        some, gone = settle_expiry(rules, standing, candidates, found)
+        tombstones += some
+        forgotten |= gone
+    return tombstones, forgotten
 
 
 def _joined(tombstones: list[Outgoing], keys: Appending) -> Appending:

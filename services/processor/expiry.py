@@ -8,25 +8,26 @@ Source:  DESIGN, "Expiry needs no index". The window is one for the whole namesp
          due yet stops the search. Whether the state still holds that very record is the domain's question.
 
 Holds at most one fetch of a partition (1 MiB) and reads on only when that is used up. When a million keys are due
-at once, the commands behind them must not wait for it: a transaction takes EXPIRED_AT_ONCE of them, shared by the
-partitions that have some, or as many as it has commands, so that keys go as fast as they came.
+at once, the commands behind them must not wait for it, however slow the disk or the machine is just then: a transaction
+has EXPIRY_MS for them, reading included, shared by the partitions that have some. Keys are settled a piece at a time
+until that is used up, but no fewer than one piece, and as many as the partition has commands in the same transaction,
+so that keys go as fast as they came.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
-
-import orjson
 
 from events.identifiers import POSITION_KEY
 from services.kafka.port import Reader, Record
+from services.processor.domain.settling import expires_at
 from services.processor.surroundings import Surroundings
 from services.processor.terms import Terms
 
-EXPIRED_AT_ONCE: Final = 400  # some 10 ms of work, most of it looking up whether each is still the newest of its key
+EXPIRY_MS: Final = 5.0  # of one transaction; a key takes some 10 us, and as long again until it is in the store
+PIECE: Final = 128  # keys of all partitions together between two looks at the clock
+EXPIRED_MOST: Final = 1_000  # of one partition in one transaction, whatever the clock says
 LOOK_EVERY_MS: Final = 20  # at the end of `keys` there is nothing to find between two transactions
-_EXPIRES_AT: Final = b',"expires_at":'  # inside of a string its quotes would have backslashes
-_DIGITS_MOST: Final = 40
 
 
 class Expiry:
@@ -37,7 +38,8 @@ class Expiry:
         self._queues: dict[int, deque[Record]] = {}
         self._due: dict[int, int] = {}  # when the first of a queue is, so that it is read from the record but once
         self._looked_at = 0.0
-        self._share = EXPIRED_AT_ONCE
+        self._share_ms = EXPIRY_MS
+        self._piece = PIECE
 
     def assign(self, cursors: Mapping[int, int]) -> None:
         """Follow exactly these partitions, from these cursors on."""
@@ -48,8 +50,13 @@ class Expiry:
 
     async def look(self) -> None:
         """Once a transaction. Read on where a queue is used up; never waits for records."""
-        self._share = EXPIRED_AT_ONCE // max(1, sum(map(bool, self._queues.values())))
-        now_ms = self._surroundings.elapsed_ms()
+        began_ms = self._surroundings.elapsed_ms()
+        await self._read_on(began_ms)
+        waiting = max(1, sum(map(bool, self._queues.values())))
+        self._share_ms = (EXPIRY_MS - (self._surroundings.elapsed_ms() - began_ms)) / waiting
+        self._piece = max(1, PIECE // waiting)
+
+    async def _read_on(self, now_ms: float) -> None:
         if all(self._queues.values()) or now_ms - self._looked_at < LOOK_EVERY_MS:
             return
         self._looked_at = now_ms
@@ -59,16 +66,28 @@ class Expiry:
             if queue:
                 self._reader.pause([where])
 
-    def take(self, partition: int, clock: int, most: int, commands: int = 0) -> list[Record]:
-        """The oldest that are due, `most` of them at most; of `commands` the same transaction has so many there."""
-        if clock < self._due.get(partition, 0):
+    def pieces(self, partition: int, clock: int, commands: int = 0) -> Iterator[list[Record]]:
+        """Those that are due, oldest first; of `commands` the same transaction has so many there.
+
+        Whoever asks for the next piece has settled the one before.
+        """
+        ends_ms = self._surroundings.elapsed_ms() + self._share_ms
+        most = self._piece
+        taken = 0
+        while piece := self._take(partition, clock, min(most, EXPIRED_MOST - taken)):
+            yield piece
+            taken += len(piece)
+            is_over = self._surroundings.elapsed_ms() >= ends_ms
+            most = min(self._piece, commands - taken) if is_over else self._piece
+
+    def _take(self, partition: int, clock: int, most: int) -> list[Record]:
+        if most <= 0 or clock < self._due.get(partition, 0):
             return []
         queue = self._queues[partition]
-        most = min(most, max(1, self._share, commands))
         taken: list[Record] = []
-        while queue and len(taken) < most and clock >= _expires_at(queue[0]):
+        while queue and len(taken) < most and clock >= _due_at(queue[0]):
             taken.append(queue.popleft())
-        self._due[partition] = _expires_at(queue[0]) if queue else 0
+        self._due[partition] = _due_at(queue[0]) if queue else 0
         if taken and not queue:
             self._reader.resume([self._terms.where("keys", partition)])
         return taken
@@ -82,13 +101,6 @@ class Expiry:
         await self._reader.close()
 
 
-def _expires_at(record: Record) -> int:
-    """The last member of a key record, as we write it; any other form is read as JSON."""
-    value = record.value
-    assert value is not None, "tombstones are not queued"
-    at = value.rfind(_EXPIRES_AT, -_DIGITS_MOST)
-    digits = value[at + len(_EXPIRES_AT) : -1]
-    if at >= 0 and digits.isdigit() and value.endswith(b"}"):
-        return int(digits)
-    expires_at: int = orjson.loads(value)["expires_at"]
-    return expires_at
+def _due_at(record: Record) -> int:
+    assert record.value is not None, "tombstones are not queued"
+    return expires_at(record.value)

@@ -37,7 +37,7 @@ class Observer:
         self._keys_expired = Counter("payonce_processor_keys_expired", "Keys tombstoned.", registry=self.registry)
         self._seconds = Histogram(
             "payonce_processor_transaction_seconds",
-            "From the first append to the commit and its effects in the store.",
+            "From the first append to the commit.",
             buckets=_SECONDS,
             registry=self.registry,
         )
@@ -53,6 +53,7 @@ class Observer:
         self._lag = Gauge("payonce_processor_lag", "Commands not read yet.", ("partition",), registry=self.registry)
         self._states: dict[int, str] = {}
         self._positions: dict[int, int] = {}
+        self._gauges: dict[int, Gauge] = {}  # of the positions: to find one by its label takes as long as all else
         self._joined = False
         self._said_ms = -float(SAY_EVERY_MS)
         self._unsaid = 0
@@ -69,6 +70,7 @@ class Observer:
 
     def assigned(self, assignment: Assignment, taking_over: Collection[int]) -> None:
         self._position.clear()
+        self._gauges.clear()
         self._lag.clear()
         self._positions = {one: at for one, at in self._positions.items() if one in assignment.partitions}
         self._states = {one: "taking_over" if one in taking_over else "running" for one in assignment.partitions}
@@ -84,7 +86,10 @@ class Observer:
 
     def _at(self, partition: int, position: int) -> None:
         self._positions[partition] = position
-        self._position.labels(partition).set(position)
+        gauge = self._gauges.get(partition)
+        if gauge is None:
+            gauge = self._gauges[partition] = self._position.labels(partition)
+        gauge.set(position)
 
     def stopped(self, partition: int) -> None:
         self._states[partition] = "stopped"
@@ -110,9 +115,11 @@ class Observer:
 
     def committed(self, batch: Batch, duration_ms: float) -> None:
         counts = batch.counts()
-        for outcome in OUTCOMES:
-            self._outcomes[outcome].inc(counts[outcome])
-        self._keys_expired.inc(counts["keys_expired"])
+        for outcome, counter in self._outcomes.items():
+            if counts[outcome]:
+                counter.inc(counts[outcome])
+        if counts["keys_expired"]:
+            self._keys_expired.inc(counts["keys_expired"])
         self._seconds.observe(duration_ms / 1000)
         for partition, one in batch.partitions.items():
             self._at(partition, one.standing.position)

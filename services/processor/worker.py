@@ -8,7 +8,8 @@ Errors:  Fenced, Fatal, Refused end it. Anything else from Kafka has one way bac
 Source:  DESIGN, "Exactly once".
 
 While one transaction is on its way, the next batch is read and decided upon what that one will have written; it
-is appended only when the one before is committed and its effects are in the store. If that fails, both are forgotten.
+is appended only when the one before is committed. If that fails, both are forgotten. What was committed is written to
+the store beside the next transaction; until it is there, decisions know of it as of what is on its way.
 """
 
 import asyncio
@@ -37,6 +38,7 @@ WRITES_AT_ONCE: Final = (
     500  # more than these (about a millisecond) are written beside the loop, which can go on meanwhile
 )
 PIPELINED_FROM: Final = 300  # commands at once: to decide on them takes as long as a transaction
+BREATHE_EVERY: Final = 100  # records, about half a millisecond; for fewer, another turn of the event loop is most of it
 FLUSH_EVERY_MS: Final = 30_000  # so that a key forgotten long ago is never found again after a kill (ADR 20)
 LOOK_AGAIN_MS: Final = 1_000  # at a partition whose timestamps were beyond belief
 
@@ -57,6 +59,8 @@ class Worker:
         self._backlog = Backlog()
         self._sending: asyncio.Task[None] | None = None
         self._under_way: Batch | None = None  # what it sends
+        self._applying: asyncio.Task[None] | None = None
+        self._unapplied: Batch | None = None  # what it writes to the store: committed
         self._is_pipelined = False
         self._almost_sent = asyncio.Event()
         self._almost_sent.set()
@@ -106,6 +110,7 @@ class Worker:
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
+        await self._applied()
         await self._membership.close()
         await self._reader.close()
         await self._expiry.close()
@@ -149,17 +154,25 @@ class Worker:
 
     async def _settle(self, portions: Mapping[int, Portion]) -> Batch:
         batch = Batch()
-        known = Known(self._store, self._under_way)
+        known = Known(self._store, [one for one in (self._under_way, self._unapplied) if one is not None])
+        done = 0
         for partition, holding in self._holdings.items():
             decoded = None
             if partition in portions:
                 decoded = decode_portion(rules_for(self._terms, partition), portions[partition])
-                await self._surroundings.breathe()  # the transaction under way has several answers to wait for
+                done = await self._breathe(done + len(decoded.records))
             settled = settle_partition(self._terms, known, partition, holding, decoded, self._expiry)
             if settled is not None:
                 batch.partitions[partition] = settled
-                await self._surroundings.breathe()
+                done = await self._breathe(done + len(settled.writes))
         return batch
+
+    async def _breathe(self, done: int) -> int:
+        """The transaction under way has several answers to wait for. Returns how much was done since."""
+        if done < BREATHE_EVERY:
+            return done
+        await self._surroundings.breathe()
+        return 0
 
     def _believable(self, portions: Mapping[TopicPartition, Portion]) -> dict[int, Portion]:
         now_ms = self._surroundings.now_ms()
@@ -186,11 +199,14 @@ class Worker:
             reach = settled.reach(self._terms, partition, base_offsets, holding.reach)
             holding.committed(settled.standing, settled.read_to, reach)
             changes[partition] = Change(settled.writes, holding.reach)
+        self._observer.committed(batch, self._surroundings.elapsed_ms() - began_ms)
+        await self._applied()
         if sum(len(one.writes) for one in changes.values()) < WRITES_AT_ONCE:
             self._store.apply(changes)
         else:
-            await self._surroundings.aside(lambda: self._store.apply(changes))
-        self._observer.committed(batch, self._surroundings.elapsed_ms() - began_ms)
+            self._unapplied = batch
+            applying = self._surroundings.aside(lambda: self._store.apply(changes))
+            self._applying = self._surroundings.spawn(applying, "key-store")
 
     def _flush(self) -> None:
         """Now and then: the store flushes what fills its buffers, but a quiet partition fills none."""
@@ -206,10 +222,18 @@ class Worker:
             await sending
             self._under_way = None
 
+    async def _applied(self) -> None:
+        """Wait until all that was committed is in the store."""
+        applying = self._applying
+        if applying is not None:
+            await asyncio.shield(applying)  # whoever is stopped meanwhile has committed it all the same
+            self._applying = self._unapplied = None
+
     # Partitions come and go
 
     async def _reassign(self, current: Assignment | None) -> None:
         await self._sent()
+        await self._applied()
         await self._stop_taking()
         if current is None:
             await self._membership.changed(None, WAIT_MS)
@@ -275,6 +299,7 @@ class Worker:
                 if isinstance(ended, (Fenced, Fatal)):
                     raise ended
         self._under_way = None
+        await self._applied()
         if isinstance(error, StaleGeneration) and self._terms.exactly_once:
             await self._until_done(self._writer.abort, "recovery_retried")
             await self._roll_back()

@@ -39,13 +39,13 @@ from services.processor.store.port import NOTHING, Change, Reach
 
 CACHE_BYTES: Final = 64 * 1024 * 1024
 WRITE_BUFFER_BYTES: Final = 16 * 1024 * 1024  # some 10,000 commands, which a kill takes away
-WRITE_BUFFERS_MOST: Final = 4
+WRITE_BUFFERS_MOST: Final = 6  # all but one of them full, RocksDB holds every write up for a tenth of a second
 MEMTABLE_BLOOM: Final = 0.02  # of a buffer: most look-ups are of names that are not in it
 BLOOM_BITS_PER_KEY: Final = 16  # one miss in a thousand reads a block for nothing, in each of up to twenty files
 BLOCK_BYTES: Final = 8 * 1024
 # A hash table, since nothing is ever read in order: a third of a skip list's time. A buffer holds as many entries.
 MEMTABLE_BUCKETS: Final = 100_000
-UNSORTED_FILES: Final = 8  # how many of them before they are sorted into the others
+UNSORTED_FILES: Final = 12  # how many of them before they are sorted into the others
 OPEN_FILES_MOST: Final = 512
 # Of the names and values that the domain puts in here: a store of another form is made again from the log.
 FORM: Final = "2"
@@ -95,14 +95,15 @@ class RocksStore:
 
     def apply(self, changes: Mapping[int, Change]) -> None:
         batch = WriteBatch(raw_mode=True)
+        put = batch.put
         for partition, change in changes.items():
             prefix = _prefix(partition)
             for key, value in change.writes.items():
                 if value is None:
                     batch.delete(prefix + key)
                 else:
-                    batch.put(prefix + key, value)
-            batch.put(_reach_key(partition), _REACH.pack(*change.reach))
+                    put(prefix + key, value)
+            put(_reach_key(partition), _REACH.pack(*change.reach))
         self._database.write(batch)
 
     def flush(self, *, wait: bool = True) -> None:
