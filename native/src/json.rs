@@ -11,8 +11,6 @@ const QUOTE: &[u8] = b"\"";
 const QUOTE_INSIDE: &[u8] = b"\\\"";
 /// 10^15 is below 2^53: every reader holds such a number exactly.
 const DIGITS_MAX: usize = 15;
-/// More members than these beside the expected ones, each compared with each, would take long.
-const OTHERS_MOST: usize = 16;
 /// From this first byte on, characters do not sort by byte as by UTF-16 unit.
 const SORTS_OTHERWISE: u8 = 0xF0;
 
@@ -94,7 +92,7 @@ pub struct Member<'a> {
 pub fn members<'a, const N: usize>(raw: &'a [u8], names: [&str; N]) -> Option<[Option<Member<'a>>; N]> {
     let mut reader = Reader::new(raw)?;
     let mut found = [const { None }; N];
-    let mut others: Vec<Text> = Vec::new();
+    let mut others = Members::new(); // their names
     reader.take(b'{')?;
     for turn in 0.. {
         // Most often they come in this very order.
@@ -104,10 +102,7 @@ pub fn members<'a, const N: usize>(raw: &'a [u8], names: [&str; N]) -> Option<[O
             let name = reader.name()?;
             let known = names.iter().position(|known| *known == name.raw);
             if known.is_none() {
-                if others.len() == OTHERS_MOST || others.contains(&name) {
-                    return None;
-                }
-                others.push(name);
+                others.push((name, Value::Null));
             }
             known
         };
@@ -126,7 +121,7 @@ pub fn members<'a, const N: usize>(raw: &'a [u8], names: [&str; N]) -> Option<[O
             _ => return None,
         }
     }
-    (reader.at == raw.len()).then_some(found)
+    (reader.at == raw.len() && distinct(&others)).then_some(found)
 }
 
 /// The first members of an object, where they are these and in this order; what follows them is not looked at.
@@ -135,9 +130,7 @@ pub fn leading<'a, const N: usize>(raw: &'a [u8], names: [&str; N]) -> Option<[V
     let mut found = [const { Value::Null }; N];
     for (at, name) in names.into_iter().enumerate() {
         reader.take(if at == 0 { b'{' } else { b',' })?;
-        if !reader.takes_name(name) {
-            return None;
-        }
+        reader.takes_name(name).then_some(())?;
         found[at] = reader.value(1)?;
     }
     (reader.peek()? == b',').then_some(found)
@@ -299,9 +292,8 @@ impl<'a> Reader<'a> {
 fn special(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     let below = |word: u64, byte: u64| word.wrapping_sub(ONES * byte) & !word;
-    let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-    let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
-    (below(word, 0x20) | quote | backslash | word) & (ONES << 7)
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | is(b'"') | is(b'\\') | word) & (ONES << 7)
 }
 
 fn distinct(members: &Members) -> bool {
