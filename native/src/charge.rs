@@ -58,42 +58,43 @@ pub fn decide<'d>(
 pub fn created<'a>(
     charge_id: &'a str,
     merchant_id: &'a str,
-    payload: &Members<'a>,
+    mut payload: Members<'a>,
     fact: &Fact<'a>,
     clock: i64,
 ) -> Option<Members<'a>> {
-    let metadata = match json::member(payload, "metadata") {
+    let mut given = |name| {
+        let (_, value) = payload.iter_mut().find(|(found, _)| found.raw == name)?;
+        Some(std::mem::replace(value, Value::Null))
+    };
+    let metadata = match given("metadata") {
         None | Some(Value::Null) => Value::Object(Vec::new()),
-        Some(Value::Object(pairs)) => {
-            let mut pairs = pairs.clone();
-            pairs.sort_unstable_by(|one, other| one.0.raw.as_bytes().cmp(other.0.raw.as_bytes()));
-            Value::Object(pairs)
-        }
+        Some(Value::Object(pairs)) => Value::Object(sorted(pairs)),
         Some(_) => return None,
     };
-    let description = json::member(payload, "description").cloned().unwrap_or(Value::Null);
-    let mut charge: Members = vec![
+    let decline_code = fact.decline_code.map(|code| (named("decline_code"), Value::Text(named(code))));
+    let mut charge: Members = Vec::with_capacity(14);
+    charge.extend([
         (named("amount"), Value::Int(fact.amount)),
         (named("amount_captured"), Value::Int(0)),
         (named("amount_refunded"), Value::Int(0)),
         (named("captured"), Value::Bool(false)),
         (named("created_at"), Value::Int(clock)),
-        (named("currency"), json::member(payload, "currency")?.clone()),
-        (named("description"), description),
+        (named("currency"), given("currency")?),
+    ]);
+    charge.extend(decline_code);
+    charge.extend([
+        (named("description"), given("description").unwrap_or(Value::Null)),
         (named("id"), Value::Text(named(charge_id))),
         (named("merchant_id"), Value::Text(named(merchant_id))),
         (named("metadata"), metadata),
         (named("object"), Value::Text(named("charge"))),
-        (named("payment_method"), json::member(payload, "payment_method")?.clone()),
+        (named("payment_method"), given("payment_method")?),
         (named("status"), Value::Text(named(""))),
-    ];
-    if let Some(code) = fact.decline_code {
-        charge.push((named("decline_code"), Value::Text(named(code))));
-    }
+    ]);
     evolve(charge, fact)
 }
 
-/// The charge after a fact.
+/// The charge after a fact; its members are sorted, before and after.
 pub fn evolve<'a>(mut charge: Members<'a>, fact: &Fact<'a>) -> Option<Members<'a>> {
     let event = fact.event;
     for (name, value) in &event.sets {
@@ -112,14 +113,17 @@ pub fn evolve<'a>(mut charge: Members<'a>, fact: &Fact<'a>) -> Option<Members<'a
     if let Some(status) = partly.or(event.status.as_ref()) {
         set(&mut charge, "status", Value::Text(named(status)));
     }
-    // RFC 8785; what stands inside is sorted already.
-    charge.sort_unstable_by(|one, other| one.0.raw.as_bytes().cmp(other.0.raw.as_bytes()));
     Some(charge)
 }
 
 fn set<'a>(charge: &mut Members<'a>, name: &'a str, value: Value<'a>) {
     match charge.iter_mut().find(|(found, _)| found.raw == name) {
         Some((_, before)) => *before = value,
-        None => charge.push((named(name), value)),
+        None => charge.insert(charge.partition_point(|(found, _)| found.raw < name), (named(name), value)),
     }
+}
+
+pub fn sorted<'a>(mut members: Members<'a>) -> Members<'a> {
+    members.sort_unstable_by(|(one, _), (other, _)| json::by_name(one, other));
+    members
 }

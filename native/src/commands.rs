@@ -76,12 +76,13 @@ impl Command {
         self.stored_event.as_ref().unwrap_or(&self.stored_first)
     }
 
-    pub fn passed_on<'a>(&'a self, py: Python<'a>) -> Vec<Header<'a>> {
-        self.passed_on.iter().map(|(name, value)| (PASSED_ON[*name], value.map(|span| self.slice(py, span)))).collect()
+    pub fn passed_on<'a>(&'a self, py: Python<'a>) -> impl Iterator<Item = Header<'a>> + Clone + 'a {
+        let bytes = self.bytes.as_bytes(py);
+        self.passed_on.iter().map(move |(name, value)| (PASSED_ON[*name], value.map(|span| span.of(bytes))))
     }
 
-    pub fn traceparent<'a>(&'a self, py: Python<'a>) -> Vec<Header<'a>> {
-        self.passed_on(py).into_iter().filter(|(name, _)| *name == "traceparent").collect()
+    pub fn traceparent<'a>(&'a self, py: Python<'a>) -> impl Iterator<Item = Header<'a>> + Clone + 'a {
+        self.passed_on(py).filter(|(name, _)| *name == "traceparent")
     }
 }
 

@@ -5,10 +5,10 @@
 //!
 //! What is accepted here is its own canonical form up to the order of members, so slices are copied, never rewritten.
 
+use std::cmp::Ordering;
+
 /// As deep as a command, its payload and its metadata go, and a little more.
 const DEPTH_MAX: u8 = 8;
-const QUOTE: &[u8] = b"\"";
-const QUOTE_INSIDE: &[u8] = b"\\\"";
 /// 10^15 is below 2^53: every reader holds such a number exactly.
 const DIGITS_MAX: usize = 15;
 /// From this first byte on, characters do not sort by byte as by UTF-16 unit.
@@ -310,14 +310,10 @@ pub fn write_int(out: &mut Vec<u8>, number: i64) {
 }
 
 /// A string whose inside is written already.
-pub fn write_text(out: &mut Vec<u8>, raw: &str) {
-    write_marked(out, raw, QUOTE);
-}
-
-fn write_marked(out: &mut Vec<u8>, raw: &str, quote: &[u8]) {
-    for piece in [quote, raw.as_bytes(), quote] {
-        out.extend_from_slice(piece);
-    }
+pub fn write_text(out: &mut Vec<u8>, raw: impl AsRef<[u8]>) {
+    out.push(b'"');
+    out.extend_from_slice(raw.as_ref());
+    out.push(b'"');
 }
 
 pub fn write_text_or_null(out: &mut Vec<u8>, raw: Option<&str>) {
@@ -327,62 +323,85 @@ pub fn write_text_or_null(out: &mut Vec<u8>, raw: Option<&str>) {
     }
 }
 
-/// JSON as it stands inside a JSON string.
+/// JSON as it stands inside a JSON string: quotes and backslashes behind a backslash.
 pub fn write_inside(out: &mut Vec<u8>, json: &[u8]) {
-    for &byte in json {
-        if byte == b'"' || byte == b'\\' {
-            out.push(b'\\');
+    let first = out.len();
+    out.resize(first + 2 * json.len() + WORD, 0);
+    let room = &mut out[first..];
+    let mut at = 0;
+    // Quotes stand too close to each other to copy what is between them: eight bytes are written at once, and for each
+    // that needs it a backslash in its place, and it and what follows once more behind that.
+    let mut write = |word: [u8; WORD], length: usize| {
+        room[at..at + WORD].copy_from_slice(&word);
+        let word = u64::from_le_bytes(word);
+        let mut marked = equal(word, b'"') | equal(word, b'\\');
+        while marked != 0 {
+            let byte = marked.trailing_zeros() as usize / 8;
+            room[at + byte] = b'\\';
+            at += 1;
+            room[at + byte..at + byte + WORD].copy_from_slice(&(word >> (8 * byte)).to_le_bytes());
+            marked &= marked - 1;
         }
-        out.push(byte);
+        at += length;
+    };
+    let words = json.chunks_exact(WORD);
+    let rest = words.remainder();
+    for word in words {
+        write(word.try_into().expect("it is as long as a word"), WORD);
     }
+    let mut last = [0; WORD];
+    last[..rest.len()].copy_from_slice(rest);
+    write(last, rest.len());
+    out.truncate(first + at);
 }
 
-/// The same of a value without escapes, a string at a time.
-pub fn write_plain_inside(out: &mut Vec<u8>, value: &Value) {
-    write_quoting(out, value, QUOTE_INSIDE);
+const WORD: usize = 8;
+
+/// The highest bit of each byte that is this one, and no other bit.
+fn equal(word: u64, byte: u8) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let differs = word ^ (ONES * u64::from(byte)); // nothing is carried from byte to byte: 0x7f + 0x7f < 0x100
+    !(((differs & !HIGH) + !HIGH) | differs) & HIGH
 }
 
 pub fn write_value(out: &mut Vec<u8>, value: &Value) {
-    write_quoting(out, value, QUOTE);
-}
-
-fn write_quoting(out: &mut Vec<u8>, value: &Value, quote: &[u8]) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Int(number) => write_int(out, *number),
-        Value::Text(text) => write_marked(out, text.raw, quote),
-        Value::Object(members) => write_members(out, members.iter(), quote, |out, one| write_quoting(out, one, quote)),
+        Value::Text(text) => write_text(out, text.raw),
+        Value::Object(members) => write_members(out, members.iter(), write_value),
         Value::Array(values) => {
             out.push(b'[');
             for (at, value) in values.iter().enumerate() {
                 if at > 0 {
                     out.push(b',');
                 }
-                write_quoting(out, value, quote);
+                write_value(out, value);
             }
             out.push(b']');
         }
     }
 }
 
+type Write = fn(&mut Vec<u8>, &Value);
+
 fn write_members<'m, 'a: 'm>(
     out: &mut Vec<u8>,
     members: impl Iterator<Item = &'m (Text<'a>, Value<'a>)>,
-    quote: &[u8],
-    write: impl Fn(&mut Vec<u8>, &Value),
+    write: Write,
 ) {
-    out.push(b'{');
-    for (at, (name, value)) in members.enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        write_marked(out, name.raw, quote);
-        out.push(b':');
+    let mut count = 0;
+    for (name, value) in members {
+        out.extend_from_slice(if count == 0 { b"{\"" } else { b",\"" });
+        out.extend_from_slice(name.raw.as_bytes());
+        out.extend_from_slice(b"\":");
         write(out, value);
+        count += 1;
     }
-    out.push(b'}');
+    out.extend_from_slice(if count == 0 { b"{}" } else { b"}" });
 }
 
 /// RFC 8785 of a value that is plain, or of one whose objects inside are sorted already.
@@ -391,9 +410,12 @@ pub fn write_canonical(out: &mut Vec<u8>, value: &Value) {
         return write_value(out, value);
     };
     let mut order: Vec<&(Text, Value)> = members.iter().collect();
+    order.sort_unstable_by(|(one, _), (other, _)| by_name(one, other));
+    write_members(out, order.into_iter(), write_canonical);
+}
+
+/// As RFC 8785 orders the members of an object, where their names are plain.
+pub fn by_name(one: &Text, other: &Text) -> Ordering {
     // Most often the first byte tells.
-    order.sort_unstable_by(|(one, _), (other, _)| {
-        one.raw.bytes().next().cmp(&other.raw.bytes().next()).then_with(|| one.raw.as_bytes().cmp(other.raw.as_bytes()))
-    });
-    write_members(out, order.into_iter(), QUOTE, write_canonical);
+    one.raw.bytes().next().cmp(&other.raw.bytes().next()).then_with(|| one.raw.as_bytes().cmp(other.raw.as_bytes()))
 }

@@ -30,13 +30,18 @@ impl Packed {
         self.ends.reserve(records);
     }
 
-    pub fn push(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &[Header]) {
+    pub fn push<'h>(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = Header<'h>> + Clone,
+    ) {
         write_bytes(&mut self.bytes, key);
         write_bytes(&mut self.bytes, value);
-        write_varint(&mut self.bytes, headers.len() as i64);
+        write_varint(&mut self.bytes, headers.clone().count() as i64);
         for (name, value) in headers {
             write_bytes(&mut self.bytes, Some(name.as_bytes()));
-            write_bytes(&mut self.bytes, *value);
+            write_bytes(&mut self.bytes, value);
         }
         self.ends.push(self.bytes.len());
     }
@@ -102,7 +107,7 @@ impl Packed {
     /// Append one record.
     fn pack(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
         if headers.len()? == 0 {
-            self.push(key, value, &[]);
+            self.push(key, value, std::iter::empty());
             return Ok(());
         }
         let found: Vec<(String, Option<Bound<'_, PyBytes>>)> = headers
@@ -110,9 +115,8 @@ impl Packed {
             .map(|header| header?.extract())
             .collect::<PyResult<_>>()
             .map_err(|error| PyTypeError::new_err(format!("a header is a name and bytes: {error}")))?;
-        let headers: Vec<Header> =
-            found.iter().map(|(name, value)| (name.as_str(), value.as_ref().map(|bytes| bytes.as_bytes()))).collect();
-        self.push(key, value, &headers);
+        let headers = found.iter().map(|(name, value)| (name.as_str(), value.as_ref().map(|bytes| bytes.as_bytes())));
+        self.push(key, value, headers);
         Ok(())
     }
 
@@ -170,9 +174,13 @@ impl Packed {
     }
 }
 
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
 #[inline]
 fn encode_varint(number: i64, out: &mut [u8]) -> usize {
-    let mut rest = ((number << 1) ^ (number >> 63)) as u64;
+    let mut rest = zigzag(number);
     let mut at = 0;
     while rest >= 0x80 {
         out[at] = rest as u8 | 0x80;
@@ -184,13 +192,18 @@ fn encode_varint(number: i64, out: &mut [u8]) -> usize {
 }
 
 pub fn write_varint(out: &mut Vec<u8>, number: i64) {
-    let mut encoded = [0; 10];
-    let length = encode_varint(number, &mut encoded);
-    out.extend_from_slice(&encoded[..length]);
+    let mut rest = zigzag(number);
+    while rest >= 0x80 {
+        out.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
 }
 
+/// A byte for each seven bits, and one for none.
 fn varint_bytes(number: i64) -> usize {
-    encode_varint(number, &mut [0; 10])
+    let bits = (zigzag(number) | 1).ilog2() as usize + 1;
+    bits.div_ceil(7)
 }
 
 pub fn write_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {

@@ -6,6 +6,8 @@
 //!
 //! Every step reads and computes first and changes something only then, so that it can stop anywhere.
 
+use std::iter;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -14,9 +16,9 @@ use crate::commands::{Command, Commands};
 use crate::declared::{Answers, Declared};
 use crate::json::{self, Value};
 use crate::names;
-use crate::packed::{Header, Packed};
+use crate::packed::Packed;
 use crate::restored;
-use crate::writing::{self, Refund};
+use crate::writing::{self, Asked, Refund};
 
 // As long as records usually are; where they are longer, their room grows.
 const KEY_BYTES: usize = 1_024;
@@ -26,7 +28,8 @@ const REPLY_BYTES: usize = 768;
 #[pyclass(module = "services._native")]
 pub struct Turn {
     pub declared: std::sync::Arc<Declared>,
-    namespace: String,
+    source: String,       // of events: the namespace's, and that merchant's who was written last
+    source_of_all: usize, // bytes
     window_ms: i64,
     positioned: bool,
     looks_at_keys: bool,
@@ -52,11 +55,6 @@ pub struct Turn {
     #[pyo3(get)]
     expired: u64,
     time: (i64, String), // of the clock that was asked for last
-    // Room for one command's texts at a time.
-    value: Vec<u8>,
-    charge: Vec<u8>,
-    body: Vec<u8>,
-    source: String,
 }
 
 impl Turn {
@@ -71,9 +69,11 @@ impl Turn {
         found: Py<PyDict>,
         (keys, charges, replies): (Py<Packed>, Py<Packed>, Py<Packed>),
     ) -> Self {
+        let source = format!("/{namespace}/");
         Turn {
             declared,
-            namespace,
+            source_of_all: source.len(),
+            source,
             window_ms,
             positioned,
             looks_at_keys,
@@ -89,10 +89,6 @@ impl Turn {
             refused: 0,
             expired: 0,
             time: (-1, String::new()),
-            value: Vec::with_capacity(2_048),
-            charge: Vec::with_capacity(1_024),
-            body: Vec::with_capacity(1_024),
-            source: String::with_capacity(128),
         }
     }
 
@@ -108,13 +104,14 @@ impl Turn {
     }
 
     /// Settle one command; false, and nothing has changed, where it is unusual.
-    fn one(&mut self, py: Python<'_>, command: &Command, out: &mut Records) -> PyResult<bool> {
+    fn one(&mut self, py: Python<'_>, declared: &Declared, command: &Command, out: &mut Records) -> PyResult<bool> {
         let clock = self.clock.max(command.timestamp);
         let redelivered = self.positioned && command.offset < self.position;
         let executed = if self.positioned { self.get(py, command.stored_as_executed())? } else { None };
         if executed.as_ref().is_some_and(|entry| !is_of(entry.as_bytes(), command, py)) {
             return Ok(false);
         }
+        let asked = Asked::in_words(command, py);
         let record = if self.looks_at_keys { self.get(py, &command.stored_key)? } else { None };
         if let Some(record) = record {
             let Some(kept) = Kept::read(record.as_bytes()) else { return Ok(false) };
@@ -122,11 +119,12 @@ impl Turn {
                 self.reads(command, clock);
                 if kept.fingerprint.as_bytes() != command.fingerprint {
                     self.refused += 1;
-                    self.refuse(py, command, "idempotency_key_reused", out);
+                    refuse(py, declared, &asked, "idempotency_key_reused", out);
                 } else {
                     self.replayed += 1;
-                    let replayed = kept.command_id != command.command_id(py);
-                    self.reply(py, command, kept.status, kept.body, replayed, out);
+                    out.answer.clear();
+                    out.answer.extend_from_slice(kept.body.as_bytes());
+                    out.reply(py, &asked, kept.status, kept.command_id != asked.command_id);
                 }
                 return Ok(true);
             }
@@ -134,10 +132,10 @@ impl Turn {
         if redelivered || executed.is_some() || clock > command.deadline_at {
             self.reads(command, clock);
             self.expired += 1;
-            self.refuse(py, command, "command_expired", out);
+            refuse(py, declared, &asked, "command_expired", out);
             return Ok(true);
         }
-        self.execute(py, command, clock, out)
+        self.execute(py, declared, &asked, clock, out)
     }
 
     fn reads(&mut self, command: &Command, clock: i64) {
@@ -145,8 +143,15 @@ impl Turn {
         self.position = self.position.max(command.offset + 1);
     }
 
-    fn execute(&mut self, py: Python<'_>, command: &Command, clock: i64, out: &mut Records) -> PyResult<bool> {
-        let declared = self.declared.clone();
+    fn execute(
+        &mut self,
+        py: Python<'_>,
+        declared: &Declared,
+        asked: &Asked,
+        clock: i64,
+        out: &mut Records,
+    ) -> PyResult<bool> {
+        let command = asked.command;
         let operation = &declared.operations[command.operation];
         let newest = match &command.stored_newest {
             Some(newest) if !operation.begins => match self.get(py, newest)? {
@@ -155,48 +160,48 @@ impl Turn {
             },
             _ => None,
         };
-        let Some(payload) = command.payload(py) else { return Ok(false) };
-        let Some(payload) = payload.members() else { return Ok(false) };
+        let Some(Value::Object(payload)) = command.payload(py) else { return Ok(false) };
         let event;
         let (mut before, mut sequence) = (None, 1);
         if let Some(newest) = &newest {
             let Some(parsed) = json::parse(newest.as_bytes()) else { return Ok(false) };
             event = parsed;
-            let Some((charge, number)) = charge_of(&event, command.merchant_id(py)) else { return Ok(false) };
+            let Some((charge, number)) = charge_of(&event, asked.merchant_id) else { return Ok(false) };
             if let Some(charge) = charge {
                 (before, sequence) = (Some(charge), number + 1);
             }
         }
-        let fact = match charge::decide(&declared, operation, before, payload) {
+        let fact = match charge::decide(declared, operation, before, &payload) {
             None => return Ok(false),
             Some(Decision::Refused(code)) => {
-                let problem = declared.problem(code).expect("every code has its problem");
                 self.reads(command, clock);
                 self.refused += 1;
-                self.keep(py, command, problem.status, &problem.body, None, out)?;
+                let status = out.problem(declared, code);
+                self.keep(py, declared, asked, status, None, out)?;
                 return Ok(true);
             }
             Some(Decision::Happens(fact)) => fact,
         };
         let after = match before {
-            Some(charge) => charge::evolve(charge.clone(), &fact),
-            None => charge::created(&command.charge_id, command.merchant_id(py), payload, &fact, clock),
+            Some(charge) => charge::evolve(charge::sorted(charge.clone()), &fact),
+            None => charge::created(&command.charge_id, asked.merchant_id, payload, &fact, clock),
         };
         let Some(after) = after else { return Ok(false) };
-        self.append(py, command, &fact, &Value::Object(after), sequence, clock, out)
+        self.append(py, declared, asked, &fact, Value::Object(after), (sequence, clock), out)
     }
 
     #[allow(clippy::too_many_arguments)]
     fn append(
         &mut self,
         py: Python<'_>,
-        command: &Command,
+        declared: &Declared,
+        asked: &Asked,
         fact: &Fact,
-        charge: &Value,
-        sequence: i64,
-        clock: i64,
+        charge: Value,
+        (sequence, clock): (i64, i64),
         out: &mut Records,
     ) -> PyResult<bool> {
+        let command = asked.command;
         let members = charge.members().expect("a charge is an object");
         let (Some(charge_id), Some(currency)) = (json::text(members, "id"), json::text(members, "currency")) else {
             return Ok(false);
@@ -205,53 +210,47 @@ impl Turn {
             let Some(text) = names::rfc3339(clock) else { return Ok(false) };
             self.time = (clock, text);
         }
-        let declared = self.declared.clone();
-        let mut text = std::mem::take(&mut self.charge);
-        text.clear();
-        json::write_value(&mut text, charge);
         let refund = (fact.event.answers == Answers::Refund).then(|| Refund {
-            id: names::derived("re", command.merchant_id(py), command.command_id(py)),
+            id: names::derived("re", asked.merchant_id, asked.command_id),
             charge_id,
             amount: fact.amount,
             currency,
             created_at: clock,
         });
-        let mut body = std::mem::take(&mut self.body);
-        body.clear();
-        if let Some(refund) = &refund {
-            let mut plain = Vec::with_capacity(256);
-            refund.write_canonical(&mut plain);
-            json::write_inside(&mut body, &plain);
-        } else if fact.decline_code.is_some() {
-            let method = json::text(members, "payment_method").unwrap_or_default();
-            let Some(decline) = declared.decline(method) else { return Ok(false) };
-            for piece in [&decline.body_before, charge_id, &decline.body_after] {
-                body.extend_from_slice(piece.as_bytes());
+        let Records { charges, value, charge: text, answer, .. } = &mut *out;
+        text.clear();
+        json::write_value(text, &charge);
+        answer.clear();
+        match (&refund, fact.decline_code) {
+            (Some(refund), _) => {
+                value.clear();
+                refund.write_canonical(value);
+                json::write_inside(answer, value);
             }
-        } else if text.contains(&b'\\') {
-            json::write_inside(&mut body, &text);
-        } else {
-            json::write_plain_inside(&mut body, charge);
+            (_, Some(_)) => {
+                let method = json::text(members, "payment_method").unwrap_or_default();
+                let Some(decline) = declared.decline(method) else { return Ok(false) };
+                for part in [&decline.body_before, charge_id, &decline.body_after] {
+                    answer.extend_from_slice(part.as_bytes());
+                }
+            }
+            _ => json::write_inside(answer, text),
         }
         // From here on everything is written.
         self.reads(command, clock);
         self.executed += 1;
-        let value = &mut self.value;
         value.clear();
-        writing::event(value, py, command, fact, (charge_id, currency), sequence, clock, &text, refund.as_ref());
-        let source = &mut self.source;
-        source.clear();
-        for piece in ["/", &self.namespace, "/", command.merchant_id(py)] {
-            source.push_str(piece);
-        }
-        let mut headers: Vec<Header> = Vec::with_capacity(6);
-        headers.push(("ce_specversion", Some(declared.cloud_events_version.as_bytes())));
-        headers.push(("ce_id", Some(command.event_id.as_bytes())));
-        headers.push(("ce_source", Some(source.as_bytes())));
-        headers.push(("ce_type", Some(fact.event.ce_type.as_bytes())));
-        headers.push(("ce_time", Some(self.time.1.as_bytes())));
-        headers.extend(command.traceparent(py));
-        out.charges.push(Some(charge_id.as_bytes()), Some(value), &headers);
+        writing::event(value, asked, fact, (charge_id, currency), (sequence, clock), text, refund.as_ref());
+        self.source.truncate(self.source_of_all);
+        self.source.push_str(asked.merchant_id);
+        let headers = [
+            ("ce_specversion", Some(declared.cloud_events_version.as_bytes())),
+            ("ce_id", Some(command.event_id.as_bytes())),
+            ("ce_source", Some(self.source.as_bytes())),
+            ("ce_type", Some(fact.event.ce_type.as_bytes())),
+            ("ce_time", Some(self.time.1.as_bytes())),
+        ];
+        charges.push(Some(charge_id.as_bytes()), Some(value), headers.into_iter().chain(command.traceparent(py)));
         let event = PyBytes::new(py, value);
         match (&command.stored_event, &command.stored_newest) {
             (Some(stored_event), Some(newest)) => {
@@ -268,9 +267,7 @@ impl Turn {
                 }
             }
         }
-        let answer = std::str::from_utf8(&body).expect("JSON is text");
-        self.keep(py, command, fact.event.answer_status, answer, Some(charge_id), out)?;
-        (self.charge, self.body) = (text, body);
+        self.keep(py, declared, asked, fact.event.answer_status, Some(charge_id), out)?;
         Ok(true)
     }
 
@@ -278,44 +275,54 @@ impl Turn {
     fn keep(
         &mut self,
         py: Python<'_>,
-        command: &Command,
+        declared: &Declared,
+        asked: &Asked,
         status: i64,
-        body: &str, // as it stands inside a JSON string
         charge_id: Option<&str>,
         out: &mut Records,
     ) -> PyResult<()> {
-        let value = &mut self.value;
-        value.clear();
-        let operation = &self.declared.operations[command.operation].name;
+        let command = asked.command;
+        let operation = &declared.operations[command.operation].name;
         let (at, until) = (self.clock, self.clock + self.window_ms);
-        writing::key(value, py, command, operation, status, body, charge_id, (at, until));
-        out.keys.push(Some(command.key(py)), Some(value), &[]);
-        self.writes.bind(py).set_item(&command.stored_key, PyBytes::new(py, value))?;
-        self.reply(py, command, status, body, false, out);
+        out.value.clear();
+        writing::key(&mut out.value, asked, operation, status, &out.answer, charge_id, (at, until));
+        out.keys.push(Some(command.key(py)), Some(&out.value), iter::empty());
+        self.writes.bind(py).set_item(&command.stored_key, PyBytes::new(py, &out.value))?;
+        out.reply(py, asked, status, false);
         Ok(())
-    }
-
-    /// An answer that is not stored under the key.
-    fn refuse(&mut self, py: Python<'_>, command: &Command, code: &str, out: &mut Records) {
-        let declared = self.declared.clone();
-        let problem = declared.problem(code).expect("every code has its problem");
-        self.reply(py, command, problem.status, &problem.body, false, out);
-    }
-
-    /// `body` as it stands inside a JSON string.
-    fn reply(&mut self, py: Python<'_>, command: &Command, status: i64, body: &str, replayed: bool, out: &mut Records) {
-        let value = &mut self.value;
-        value.clear();
-        writing::reply(value, py, command, status, body, replayed);
-        out.replies.push(Some(command.command_id(py).as_bytes()), Some(value), &command.passed_on(py));
     }
 }
 
-/// Where the records of a turn go.
+/// Where the records of a turn go, and what each of them is written in first.
 struct Records<'a> {
     keys: &'a mut Packed,
     charges: &'a mut Packed,
     replies: &'a mut Packed,
+    value: Vec<u8>,
+    charge: Vec<u8>,
+    answer: Vec<u8>, // as it stands inside a JSON string
+}
+
+impl Records<'_> {
+    /// Make a problem the answer; its status.
+    fn problem(&mut self, declared: &Declared, code: &str) -> i64 {
+        let problem = declared.problem(code).expect("every code has its problem");
+        self.answer.clear();
+        self.answer.extend_from_slice(problem.body.as_bytes());
+        problem.status
+    }
+
+    fn reply(&mut self, py: Python<'_>, asked: &Asked, status: i64, replayed: bool) {
+        self.value.clear();
+        writing::reply(&mut self.value, asked, status, &self.answer, replayed);
+        self.replies.push(Some(asked.command_id.as_bytes()), Some(&self.value), asked.command.passed_on(py));
+    }
+}
+
+/// An answer that is not stored under the key.
+fn refuse(py: Python<'_>, declared: &Declared, asked: &Asked, code: &str, out: &mut Records) {
+    let status = out.problem(declared, code);
+    out.reply(py, asked, status, false);
 }
 
 #[pymethods]
@@ -326,15 +333,23 @@ impl Turn {
             (self.keys.clone_ref(py), self.charges.clone_ref(py), self.replies.clone_ref(py));
         let (mut keys, mut charges, mut replies) =
             (keys.borrow_mut(py), charges.borrow_mut(py), replies.borrow_mut(py));
-        let left = commands.all.len() - first.min(commands.all.len());
+        let left = commands.all.len().saturating_sub(first);
         keys.expect(left, KEY_BYTES);
         charges.expect(left, CHARGE_BYTES);
         replies.expect(left, REPLY_BYTES);
-        let mut out = Records { keys: &mut keys, charges: &mut charges, replies: &mut replies };
+        let mut out = Records {
+            keys: &mut keys,
+            charges: &mut charges,
+            replies: &mut replies,
+            value: Vec::with_capacity(CHARGE_BYTES),
+            charge: Vec::with_capacity(CHARGE_BYTES),
+            answer: Vec::with_capacity(CHARGE_BYTES),
+        };
+        let declared = self.declared.clone();
         crate::guarded(|| {
             for (at, command) in commands.all.iter().enumerate().skip(first) {
                 match command {
-                    Some(command) if self.one(py, command, &mut out)? => (),
+                    Some(command) if self.one(py, &declared, command, &mut out)? => (),
                     _ => return Ok(at),
                 }
             }

@@ -4,7 +4,44 @@ use pyo3::prelude::*;
 
 use crate::charge::Fact;
 use crate::commands::Command;
-use crate::json;
+use crate::json::{write_int as int, write_text as text, write_text_or_null as text_or_null};
+
+/// A command, and what its records repeat of it.
+pub struct Asked<'a> {
+    pub command: &'a Command,
+    pub merchant_id: &'a str,
+    pub command_id: &'a str,
+    idempotency_key: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    pub fn in_words(command: &'a Command, py: Python<'a>) -> Self {
+        Asked {
+            command,
+            merchant_id: command.merchant_id(py),
+            command_id: command.command_id(py),
+            idempotency_key: command.idempotency_key(py),
+        }
+    }
+}
+
+/// An object, its members in the order given: each a name, and what writes the value.
+macro_rules! write_object {
+    (
+        $out:expr,
+        $first:literal: $write_first:ident($($of_first:expr),+)
+        $(, $name:literal: $write:ident($($of:expr),+))+
+        $(,)?
+    ) => {
+        $out.extend_from_slice(concat!("{\"", $first, "\":").as_bytes());
+        $write_first($out, $($of_first),+);
+        $(
+            $out.extend_from_slice(concat!(",\"", $name, "\":").as_bytes());
+            $write($out, $($of),+);
+        )+
+        $out.push(b'}');
+    };
+}
 
 pub struct Refund<'a> {
     pub id: String,
@@ -16,133 +53,106 @@ pub struct Refund<'a> {
 
 impl Refund<'_> {
     pub fn write_canonical(&self, out: &mut Vec<u8>) {
-        write_members(
+        write_object!(
             out,
-            &[
-                ("amount", Part::Int(self.amount)),
-                ("charge_id", Part::Text(self.charge_id)),
-                ("created_at", Part::Int(self.created_at)),
-                ("currency", Part::Text(self.currency)),
-                ("id", Part::Text(&self.id)),
-                ("object", Part::Text("refund")),
-            ],
+            "amount": int(self.amount),
+            "charge_id": text(self.charge_id),
+            "created_at": int(self.created_at),
+            "currency": text(self.currency),
+            "id": text(&self.id),
+            "object": text("refund"),
         );
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_members(
+        write_object!(
             out,
-            &[
-                ("id", Part::Text(&self.id)),
-                ("object", Part::Text("refund")),
-                ("charge_id", Part::Text(self.charge_id)),
-                ("amount", Part::Int(self.amount)),
-                ("currency", Part::Text(self.currency)),
-                ("created_at", Part::Int(self.created_at)),
-            ],
+            "id": text(&self.id),
+            "object": text("refund"),
+            "charge_id": text(self.charge_id),
+            "amount": int(self.amount),
+            "currency": text(self.currency),
+            "created_at": int(self.created_at),
         );
     }
 }
 
-/// Append texts and bytes as they are.
-macro_rules! write_pieces {
-    ($out:expr, $($piece:expr),+ $(,)?) => {
-        $($out.extend_from_slice(AsRef::<[u8]>::as_ref(&$piece));)+
-    };
-}
-
 /// A key record; `body` as it stands inside a JSON string, `charge_id` of what was executed.
-#[allow(clippy::too_many_arguments)]
 pub fn key(
     out: &mut Vec<u8>,
-    py: Python<'_>,
-    command: &Command,
+    asked: &Asked,
     operation: &str,
     status: i64,
-    body: &str,
+    body: &[u8],
     charge_id: Option<&str>,
     (completed_at, expires_at): (i64, i64),
 ) {
-    write_pieces!(out, r#"{"merchant_id":""#, command.merchant_id(py), r#"","idempotency_key":"#);
-    json::write_text_or_null(out, command.idempotency_key(py));
-    write_pieces!(out, r#","operation":""#, operation, r#"","fingerprint":""#, command.fingerprint, r#"","status":"#);
-    json::write_int(out, status);
-    write_pieces!(out, r#","body":""#, body, r#"","charge_id":"#);
-    json::write_text_or_null(out, charge_id);
-    write_pieces!(out, r#","event_id":"#);
-    json::write_text_or_null(out, charge_id.map(|_| command.event_id.as_str()));
-    write_pieces!(out, r#","command_id":""#, command.command_id(py), r#"","offset":"#);
-    json::write_int(out, command.offset);
-    write_pieces!(out, r#","completed_at":"#);
-    json::write_int(out, completed_at);
-    write_pieces!(out, r#","expires_at":"#);
-    json::write_int(out, expires_at);
-    out.push(b'}');
+    write_object!(
+        out,
+        "merchant_id": text(asked.merchant_id),
+        "idempotency_key": text_or_null(asked.idempotency_key),
+        "operation": text(operation),
+        "fingerprint": text(asked.command.fingerprint),
+        "status": int(status),
+        "body": text(body),
+        "charge_id": text_or_null(charge_id),
+        "event_id": text_or_null(charge_id.map(|_| asked.command.event_id.as_str())),
+        "command_id": text(asked.command_id),
+        "offset": int(asked.command.offset),
+        "completed_at": int(completed_at),
+        "expires_at": int(expires_at),
+    );
 }
 
 /// A reply; `body` as it stands inside a JSON string.
-pub fn reply(out: &mut Vec<u8>, py: Python<'_>, command: &Command, status: i64, body: &str, replayed: bool) {
-    write_pieces!(out, r#"{"command_id":""#, command.command_id(py), r#"","merchant_id":""#, command.merchant_id(py));
-    write_pieces!(out, r#"","idempotency_key":"#);
-    json::write_text_or_null(out, command.idempotency_key(py));
-    write_pieces!(out, r#","status":"#);
-    json::write_int(out, status);
-    write_pieces!(out, if replayed { r#","replayed":true,"body":""# } else { r#","replayed":false,"body":""# });
-    write_pieces!(out, body, r#""}"#);
+pub fn reply(out: &mut Vec<u8>, asked: &Asked, status: i64, body: &[u8], replayed: bool) {
+    write_object!(
+        out,
+        "command_id": text(asked.command_id),
+        "merchant_id": text(asked.merchant_id),
+        "idempotency_key": text_or_null(asked.idempotency_key),
+        "status": int(status),
+        "replayed": truth(replayed),
+        "body": text(body),
+    );
 }
 
 /// A charge event; `charge` is its canonical text.
-#[allow(clippy::too_many_arguments)]
 pub fn event(
     out: &mut Vec<u8>,
-    py: Python<'_>,
-    command: &Command,
+    asked: &Asked,
     fact: &Fact,
     (charge_id, currency): (&str, &str),
-    sequence: i64,
-    clock: i64,
+    (sequence, clock): (i64, i64),
     charge: &[u8],
     refund: Option<&Refund>,
 ) {
-    write_pieces!(out, r#"{"event_id":""#, command.event_id, r#"","type":""#, fact.event.name);
-    write_pieces!(
+    write_object!(
         out,
-        r#"","charge_id":""#,
-        charge_id,
-        r#"","merchant_id":""#,
-        command.merchant_id(py),
-        r#"","amount":"#
+        "event_id": text(&asked.command.event_id),
+        "type": text(&fact.event.name),
+        "charge_id": text(charge_id),
+        "merchant_id": text(asked.merchant_id),
+        "amount": int(fact.amount),
+        "currency": text(currency),
+        "sequence": int(sequence),
+        "occurred_at": int(clock),
+        "command_id": text(asked.command_id),
+        "idempotency_key": text_or_null(asked.idempotency_key),
+        "data": data(charge, refund),
     );
-    json::write_int(out, fact.amount);
-    write_pieces!(out, r#","currency":""#, currency, r#"","sequence":"#);
-    json::write_int(out, sequence);
-    write_pieces!(out, r#","occurred_at":"#);
-    json::write_int(out, clock);
-    write_pieces!(out, r#","command_id":""#, command.command_id(py), r#"","idempotency_key":"#);
-    json::write_text_or_null(out, command.idempotency_key(py));
-    write_pieces!(out, r#","data":{"charge":"#, charge);
+}
+
+fn data(out: &mut Vec<u8>, charge: &[u8], refund: Option<&Refund>) {
+    out.extend_from_slice(b"{\"charge\":");
+    out.extend_from_slice(charge);
     if let Some(refund) = refund {
-        write_pieces!(out, r#","refund":"#);
+        out.extend_from_slice(b",\"refund\":");
         refund.write(out);
     }
-    write_pieces!(out, "}}");
-}
-
-enum Part<'a> {
-    Text(&'a str),
-    Int(i64),
-}
-
-/// An object, its members in the order given.
-fn write_members(out: &mut Vec<u8>, members: &[(&str, Part)]) {
-    for (at, (name, part)) in members.iter().enumerate() {
-        out.push(if at == 0 { b'{' } else { b',' });
-        json::write_text(out, name);
-        out.push(b':');
-        match part {
-            Part::Text(raw) => json::write_text(out, raw),
-            Part::Int(number) => json::write_int(out, *number),
-        }
-    }
     out.push(b'}');
+}
+
+fn truth(out: &mut Vec<u8>, truth: bool) {
+    out.extend_from_slice(if truth { b"true" } else { b"false" });
 }

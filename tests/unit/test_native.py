@@ -12,8 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from events.guarantees import Guarantee
+from events.identifiers import charge_id
 from events.instants import rfc3339
 from events.partitioner import partition_of
+from events.payment_methods import PAYMENT_METHODS
 from services.kafka.batches import BATCH_BYTES_MAX, batches
 from services.kafka.packed import Packed
 from services.kafka.port import Outgoing
@@ -32,6 +34,10 @@ class Read(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+def command_id(number: int) -> str:
+    return f"00000000-0000-7000-8000-{number:012x}"
 
 
 TEXTS = st.one_of(
@@ -66,7 +72,7 @@ PAYLOADS = st.one_of(
 )
 COMMANDS = st.fixed_dictionaries(
     {
-        "command_id": st.sampled_from([f"00000000-0000-7000-8000-{one:012x}" for one in range(6)]),
+        "command_id": st.sampled_from([command_id(one) for one in range(6)]),
         "type": st.sampled_from(["charge.create", "charge.create", "charge.capture", "charge.void", "refund.create"]),
         "merchant_id": st.sampled_from(["m1", "m1", "m2", "M", "x" * 64]),
         "idempotency_key": st.sampled_from(["a", "b", None, "x" * 255, 'quo"te', "ta\tb", ""]),
@@ -208,6 +214,86 @@ def test_members_that_nobody_expects(more: int, is_first: bool) -> None:
 
 
 @given(
+    description=st.one_of(st.none(), TEXTS, st.text(alphabet='"\\abcé\n', max_size=40)),
+    metadata=st.dictionaries(st.text(max_size=9), st.text(alphabet='"\\x', max_size=20), max_size=5),
+    method=st.sampled_from(sorted(PAYMENT_METHODS)),
+    about=st.lists(
+        st.tuples(
+            st.sampled_from(["charge.capture", "charge.void", "refund.create"]),
+            st.sampled_from([{}, {"amount": 1}, {"amount": 30}, {"amount": 101}, {"amount": None}]),
+        ),
+        max_size=4,
+    ),
+    capture=st.booleans(),
+    once=st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_what_happens_to_one_charge(
+    description: str | None,
+    metadata: dict[str, str],
+    method: str,
+    about: list[tuple[str, dict[str, Any]]],
+    capture: bool,
+    once: bool,
+) -> None:
+    """Its text is carried on and answered alike, whatever a person typed, also where Python made the charge."""
+    rules = make(guarantee=Guarantee.EXACTLY_ONCE if once else Guarantee.DEDUPLICATED)
+    command = {
+        "command_id": command_id(0),
+        "type": "charge.create",
+        "merchant_id": "m1",
+        "idempotency_key": "0",
+        "issued_at": 0,
+        "deadline_at": 10_000,
+        "payload": {
+            "amount": 100,
+            "currency": "eur",
+            "payment_method": method,
+            "capture": capture,
+            "description": description,
+            "metadata": metadata,
+        },
+    }
+    log = [Read(0, 1_000, b"m1", orjson.dumps(command))]
+    for at, (name, asked) in enumerate(about, 1):
+        more = {
+            "command_id": command_id(at),
+            "type": name,
+            "idempotency_key": str(at),
+            "payload": {"charge_id": charge_id("m1", command_id(0)), **asked},
+        }
+        log.append(Read(at, 1_000, b"m1", orjson.dumps({**command, **more})))
+    incoming = decode(rules, log)
+    assert_settled_alike(settle(rules, Standing(0, 0), incoming, {}), natively(rules, Standing(0, 0), log, {}))
+
+
+@pytest.mark.parametrize("length", range(40))
+def test_an_answer_is_quoted_wherever_its_quotes_stand(length: int) -> None:
+    """Eight bytes are looked at together: quotes are found at each place among them, and so is a text's end."""
+    command = {
+        "command_id": command_id(0),
+        "type": "charge.create",
+        "merchant_id": "m1",
+        "idempotency_key": None,
+        "issued_at": 0,
+        "deadline_at": 10_000,
+        "payload": {
+            "amount": 5,
+            "currency": "eur",
+            "payment_method": "pm_card_visa",
+            "description": "é!#[]\x7f"[: length % 7] + "x" * length,
+            "metadata": {"": "", "a" * length: "€" * length},
+        },
+    }
+    log = [Read(0, 1, b"m1", orjson.dumps(command))]
+    assert list(read(RULES, log).unusual) == []
+    settled = natively(RULES, Standing(0, 0), log, {})
+    assert_settled_alike(settle(RULES, Standing(0, 0), decode(RULES, log), {}), settled)
+    assert settled.replies[0].value is not None
+    assert orjson.loads(settled.replies[0].value)["body"].encode() in settled.charges[0].value
+
+
+@given(
     st.lists(
         st.tuples(st.one_of(st.none(), st.binary(max_size=9)), st.one_of(st.none(), st.binary(max_size=300)), HEADERS),
         min_size=1,
@@ -305,6 +391,7 @@ from services.native import native
 from services.processor.domain.natively import settles
 from services.processor.domain.settling import Rules
 from events.guarantees import Guarantee
+from events.identifiers import charge_id
 assert native is None
 assert not settles(Rules("payments", 0, 1, 1_000, Guarantee.EXACTLY_ONCE))
 (batch,) = batches(
