@@ -328,12 +328,16 @@ pub fn write_inside(out: &mut Vec<u8>, json: &[u8]) {
     let first = out.len();
     out.resize(first + 2 * json.len() + WORD, 0);
     let room = &mut out[first..];
+    let words = json.chunks_exact(WORD);
+    let rest = words.remainder();
+    let mut last = [0; WORD];
+    last[..rest.len()].copy_from_slice(rest);
     let mut at = 0;
     // Quotes stand too close to each other to copy what is between them: eight bytes are written at once, and for each
     // that needs it a backslash in its place, and it and what follows once more behind that.
-    let mut write = |word: [u8; WORD], length: usize| {
-        room[at..at + WORD].copy_from_slice(&word);
+    for word in words.map(|word| word.try_into().expect("it is as long as a word")).chain([last]) {
         let word = u64::from_le_bytes(word);
+        room[at..at + WORD].copy_from_slice(&word.to_le_bytes());
         let mut marked = equal(word, b'"') | equal(word, b'\\');
         while marked != 0 {
             let byte = marked.trailing_zeros() as usize / 8;
@@ -342,17 +346,9 @@ pub fn write_inside(out: &mut Vec<u8>, json: &[u8]) {
             room[at + byte..at + byte + WORD].copy_from_slice(&(word >> (8 * byte)).to_le_bytes());
             marked &= marked - 1;
         }
-        at += length;
-    };
-    let words = json.chunks_exact(WORD);
-    let rest = words.remainder();
-    for word in words {
-        write(word.try_into().expect("it is as long as a word"), WORD);
+        at += WORD;
     }
-    let mut last = [0; WORD];
-    last[..rest.len()].copy_from_slice(rest);
-    write(last, rest.len());
-    out.truncate(first + at);
+    out.truncate(first + at - (WORD - rest.len()));
 }
 
 const WORD: usize = 8;
