@@ -104,6 +104,21 @@ def test_a_store_of_another_form_is_made_again(tmp_path: Path, monkeypatch: pyte
     store.close()
 
 
+def test_space_of_forgotten_values_comes_back(tmp_path: Path) -> None:
+    """Once a key was forgotten, values that nobody refers to are moved out of the way as files are sorted."""
+    store = RocksStore(tmp_path / "store")
+    store.open(IDS)
+    assert "enable_blob_garbage_collection=false" in used_options(tmp_path / "store")
+    store.apply({0: Change({b"a": None}, Reach(1, 0, 0))})
+    assert "enable_blob_garbage_collection=true" in used_options(tmp_path / "store")
+    store.close()
+
+
+def used_options(folder: Path) -> str:
+    """What RocksDB says that it works with, newest first of the files it keeps of that."""
+    return max(folder.glob("OPTIONS-*"), key=lambda one: one.name).read_text()
+
+
 def test_filters_outlive_a_restart(tmp_path: Path) -> None:
     """A store that is opened again still knows without reading a block that a key was never there."""
     count = 20_000

@@ -4,8 +4,8 @@ In, out: as services.processor.store.port.
 Units:   bytes.
 Errors:  StoreBusy when another process has the folder open.
 Source:  DESIGN, "The key store": bloom filters, since most lookups are of keys never seen; multi-get; one
-         batch with the positions. ADR 20: why no write-ahead log. ADR 22: why values lie beside their keys, as they
-         are. Sizes: docs/measurements.md, "large".
+         batch with the positions. ADR 20: why no write-ahead log. ADR 22: why two entries a command. Sizes:
+         docs/measurements.md, "large".
 
 Layout: `d` + partition + key to value; `r` + partition to the reach; `t` to the topic ids. Partitions are four
 bytes, big endian, so that a range is one partition.
@@ -13,7 +13,7 @@ bytes, big endian, so that a range is one partition.
 The log of Kafka is the log. RocksDB writes its memtables out in the order they were filled, and there is one column
 family, so a kill, or a loss of power, leaves all batches up to one of them, and the reach in that one says how far.
 What forgets a copy is flushed before anything else happens: an older one, come back, would have a reach that
-means nothing.
+means nothing. Values that nobody refers to are moved out of the way only once there can be any.
 """
 
 import struct
@@ -43,10 +43,13 @@ WRITE_BUFFERS_MOST: Final = 6  # all but one of them full, RocksDB holds every w
 MEMTABLE_BLOOM: Final = 0.02  # of a buffer: most look-ups are of names that are not in it
 BLOOM_BITS_PER_KEY: Final = 16  # one miss in a thousand reads a block for nothing, in each of up to twenty files
 BLOCK_BYTES: Final = 8 * 1024
+# Longer values lie apart from their keys: sorting the keys anew, for ever, does not move them.
+APART_BYTES: Final = 256
 # A hash table, since nothing is ever read in order: a third of a skip list's time. A buffer holds as many entries.
 MEMTABLE_BUCKETS: Final = 100_000
 UNSORTED_FILES: Final = 12  # how many of them before they are sorted into the others
 OPEN_FILES_MOST: Final = 512
+_MOVE_OLD_VALUES: Final = "enable_blob_garbage_collection"
 # Of the names and values that the domain puts in here: a store of another form is made again from the log.
 FORM: Final = "2"
 _TOPIC_IDS: Final = b"t"
@@ -61,6 +64,7 @@ class RocksStore:
     def __init__(self, folder: Path) -> None:
         unlogged = WriteOptions()
         unlogged.disable_wal = True  # type: ignore[method-assign, assignment]  # a property
+        self._moves_old_values = False
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             options = _options()
@@ -96,15 +100,20 @@ class RocksStore:
     def apply(self, changes: Mapping[int, Change]) -> None:
         batch = WriteBatch(raw_mode=True)
         put = batch.put
+        forgets = False
         for partition, change in changes.items():
             prefix = _prefix(partition)
             for key, value in change.writes.items():
                 if value is None:
+                    forgets = True
                     batch.delete(prefix + key)
                 else:
                     put(prefix + key, value)
             put(_reach_key(partition), _REACH.pack(*change.reach))
         self._database.write(batch)
+        if forgets and not self._moves_old_values:
+            self._moves_old_values = True
+            self._database.set_options({_MOVE_OLD_VALUES: "true"})
 
     def flush(self, *, wait: bool = True) -> None:
         self._database.flush(wait)
@@ -139,6 +148,10 @@ def _options() -> Options:
     options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM)
     options.set_write_buffer_size(WRITE_BUFFER_BYTES)
     options.set_max_write_buffer_number(WRITE_BUFFERS_MOST)
+    options.set_enable_blob_files(True)
+    options.set_min_blob_size(APART_BYTES)
+    options.set_blob_compression_type(DBCompressionType.none())
+    options.set_enable_blob_gc(False)
     # Names come in no order, so that every level would be written anew for each tenth of it that comes from above.
     options.set_compaction_style(DBCompactionStyle.universal())
     options.set_level_zero_file_num_compaction_trigger(UNSORTED_FILES)
