@@ -68,16 +68,23 @@ class Fetch(ByHand[Answer]):
 
     def pieces(self) -> Iterable[Piece]:
         (session_id, epoch, positions, forgotten), bounds = self._data, self._bounds
-        isolation = 1 if bounds.committed else 0
-        most = bounds.answer_bytes
-        yield _HEAD.pack(_CONSUMER, bounds.wait_ms, _BYTES_LEAST, most, isolation, session_id, epoch)
+        yield _HEAD.pack(
+            _CONSUMER,
+            bounds.wait_ms,
+            _BYTES_LEAST,
+            bounds.answer_bytes,
+            int(bounds.committed),
+            session_id,
+            epoch,
+        )
         topics = by_topic(positions)
         yield varint(len(topics) + 1)
         for topic, several in topics.items():
             yield compact(topic) + varint(len(several) + 1)
             for one in several:
-                offset, most = positions[one], bounds.partition_bytes
-                yield _PARTITION.pack(one.partition, _UNKNOWN, offset, _UNKNOWN, _UNKNOWN, most, 0)
+                yield _PARTITION.pack(
+                    one.partition, _UNKNOWN, positions[one], _UNKNOWN, _UNKNOWN, bounds.partition_bytes, 0
+                )
             yield NO_TAGS
         topics = by_topic(forgotten)
         yield varint(len(topics) + 1)

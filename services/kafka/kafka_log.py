@@ -55,8 +55,8 @@ class KafkaLog:
         """Create missing topics; raises Fatal, one sentence, where one has other settings or partitions."""
         await ensure_topics(self.cluster, namespace, partitions)
 
-    async def reader(self, *, committed: bool = True) -> KafkaReader:
-        return KafkaReader(self._another("reader"), committed=committed)
+    async def reader(self, *, committed: bool = True, small: bool = False) -> KafkaReader:
+        return KafkaReader(self._another("reader"), committed=committed, small=small)
 
     async def writer(self, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> Writer:
         await require_transactions(self.cluster)

@@ -35,7 +35,7 @@ class MemoryLog:
                 compacted = topic.required["cleanup.policy"] == "compact"
                 self._broker.create_topic(topic_name(namespace, name), partitions, compacted=compacted)
 
-    async def reader(self, *, committed: bool = True) -> "MemoryReader":
+    async def reader(self, *, committed: bool = True, small: bool = False) -> "MemoryReader":
         return MemoryReader(self._broker, self._clock, committed=committed)
 
     async def writer(self, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> "MemoryWriter":

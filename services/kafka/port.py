@@ -146,7 +146,8 @@ class Membership(Protocol):
 class Log(Protocol):
     """A cluster: makes readers, writers and memberships, and answers questions about offsets."""
 
-    async def reader(self, *, committed: bool = True) -> Reader: ...
+    async def reader(self, *, committed: bool = True, small: bool = False) -> Reader:
+        """`small` reads little at a time: for whoever must not hold up others."""
 
     async def writer(self, transactional_id: str, transaction_timeout_ms: int, scope: Scope) -> Writer: ...
 

@@ -28,6 +28,7 @@ from services.kafka.port import Record, TopicPartition
 FETCH_WAIT_MS: Final = 100
 PARTITION_BYTES: Final = 1024 * 1024
 FEW_BYTES: Final = 4 * PARTITION_BYTES  # of all partitions that one broker is asked for: a full transaction's commands
+SMALL_BYTES: Final = 256 * 1024  # of one: some 300 key records, a millisecond's work
 ANSWER_BYTES: Final = 16 * PARTITION_BYTES
 LONG_BYTES: Final = 64 * 1024  # of an answer that is not the last of what has come
 PAUSE_MS: Final = 50  # before a broker that is away, or does not lead any more, is looked for again
@@ -40,9 +41,10 @@ class _Heard(NamedTuple):
 
 
 class KafkaReader:
-    def __init__(self, cluster: Cluster, *, committed: bool, partition_bytes: int = PARTITION_BYTES) -> None:
+    def __init__(self, cluster: Cluster, *, committed: bool, small: bool = False) -> None:
         self._cluster = cluster
-        self._bounds = Bounds(FETCH_WAIT_MS, ANSWER_BYTES, partition_bytes, committed)
+        self._small = small
+        self._bounds = Bounds(FETCH_WAIT_MS, ANSWER_BYTES, SMALL_BYTES, committed)
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._sessions: dict[int, FetchSession] = {}
@@ -166,8 +168,10 @@ class KafkaReader:
 
     async def _fetch_from(self, leader: int, positions: Mapping[TopicPartition, int]) -> _Heard:
         session = self._sessions.setdefault(leader, FetchSession())
-        enough = max(self._bounds.partition_bytes, FEW_BYTES // len(positions))
-        question = Fetch(session.build(positions), self._bounds._replace(partition_bytes=enough))
+        bounds = self._bounds
+        if not self._small:
+            bounds = bounds._replace(partition_bytes=max(PARTITION_BYTES, FEW_BYTES // len(positions)))
+        question = Fetch(session.build(positions), bounds)
         try:
             response = await self._cluster.put(leader, Lane.DATA, question)
         except (Retriable, Indefinite):

@@ -7,7 +7,7 @@ Errors:  those of the reader; after them everything is taken over again, cursors
 Source:  DESIGN, "Expiry needs no index". The window is one for the whole namespace, so a record that is not
          due yet stops the search. Whether the state still holds that very record is the domain's question.
 
-Holds at most one fetch of a partition (1 MiB) and reads on only when that is used up. When a million keys are due
+Holds at most one small fetch of a partition and reads on only when that is used up. When a million keys are due
 at once, the commands behind them must not wait for it, however slow the disk or the machine is just then: a transaction
 has EXPIRY_MS for them, reading included, shared by the partitions that have some. Keys are settled a piece at a time
 until that is used up, but no fewer than one piece, and as many as the partition has commands in the same transaction,

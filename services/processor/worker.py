@@ -99,7 +99,7 @@ class Worker:
             self._writer = await self._kafka.plain_writer()
             self._strategy = STRATEGIES[terms.guarantee]
         self._reader = await self._kafka.reader()
-        self._expiry = Expiry(await self._kafka.reader(), terms, self._surroundings)
+        self._expiry = Expiry(await self._kafka.reader(small=True), terms, self._surroundings)
         self._membership = await self._kafka.membership(terms.group, terms.topic("commands"), terms.session_timeout_ms)
         # Before joining: whoever takes over would wait for the transaction that our predecessor left open.
         await self._until_done(self._writer.start, "writer_start_retried")
