@@ -14,7 +14,7 @@ from events.connection import connection
 from services.kafka.cluster import Cluster, Lane
 from services.kafka.kafka_log import KafkaLog
 from services.kafka.port import Outgoing, Reader, Record, TopicPartition
-from services.kafka.reader import KafkaReader
+from services.kafka.reader import SMALL_BYTES, KafkaReader
 from simulator.broker.embedded import EmbeddedBroker
 from tests.support.log_worlds import World, kafka_world, records, transact
 
@@ -66,6 +66,31 @@ async def test_reading_begins_in_the_middle_of_a_batch(world: World) -> None:
     reader = await world.reader()
     reader.assign({out: 2})
     assert [one.offset for one in await read_to(reader, out, 3)] == [2]
+
+
+async def test_a_small_reader_reads_everything_a_little_at_a_time(kafka: EmbeddedBroker, namespace: str) -> None:
+    """Of short batches a small part, and batches that are longer than what it asks for one after the other."""
+    to = connection(kafka.bootstrap_servers)
+    log = await KafkaLog.connect(to, client_id="payonce-test")
+    await log.ensure_topics(namespace, 2)
+    short, long = (TopicPartition(f"{namespace}.commands", number) for number in (0, 1))
+    writer = await log.plain_writer()
+    for _ in range(20):
+        await writer.produce({short: [Outgoing(b"k", b"s" * 50_000)]})
+    for _ in range(3):
+        await writer.produce({long: [Outgoing(b"k", b"l" * 100_000) for _ in range(8)]})
+    reader = await log.reader(small=True)
+    reader.assign({short: 0, long: 0})
+    pieces: dict[TopicPartition, list[int]] = {short: [], long: []}
+    async with asyncio.timeout(20):
+        while sum(pieces[short]) < 20 or sum(pieces[long]) < 24:
+            for where, several in (await reader.fetch(1_000)).items():
+                pieces[where].append(len(several))
+    assert sum(pieces[short]) == 20
+    assert pieces[long] == [8, 8, 8]
+    assert max(pieces[short]) * 50_000 <= SMALL_BYTES
+    await asyncio.gather(writer.close(), reader.close())
+    await log.close()
 
 
 async def test_a_session_that_the_broker_forgets_is_begun_anew(kafka: EmbeddedBroker, namespace: str) -> None:
