@@ -171,22 +171,24 @@ def test_what_is_asked_of_the_store(log: list[Read]) -> None:
     assert sorted(read(RULES, log).wanted) == sorted(lookups(RULES, decode(RULES, log)))
 
 
+PLAIN: dict[str, Any] = {
+    "command_id": "00000000-0000-7000-8000-000000000000",
+    "type": "charge.create",
+    "merchant_id": "m1",
+    "idempotency_key": "order 7",
+    "issued_at": 0,
+    "deadline_at": 10_000,
+    "payload": {"amount": 5, "currency": "eur", "payment_method": "pm_card_visa", "description": "Café"},
+}
+
+
 def test_what_is_usual_is_settled_natively() -> None:
     """A plain creation is not left to Python: otherwise all of this would be true, and slow."""
-    command = {
-        "command_id": "00000000-0000-7000-8000-000000000000",
-        "type": "charge.create",
-        "merchant_id": "m1",
-        "idempotency_key": "order 7",
-        "issued_at": 0,
-        "deadline_at": 10_000,
-        "payload": {"amount": 5, "currency": "eur", "payment_method": "pm_card_visa", "description": "Café"},
-    }
     about = {"charge_id": "ch_" + "0" * 32, "amount": None}
     log = [
-        Read(0, 1, b"m1", orjson.dumps(command)),
-        Read(1, 1, b"m1", orjson.dumps(command)),
-        Read(2, 1, b"m1", orjson.dumps({**command, "type": "refund.create", "payload": about})),
+        Read(0, 1, b"m1", orjson.dumps(PLAIN)),
+        Read(1, 1, b"m1", orjson.dumps(PLAIN)),
+        Read(2, 1, b"m1", orjson.dumps({**PLAIN, "type": "refund.create", "payload": about})),
     ]
     assert list(read(RULES, log).unusual) == []
 
@@ -195,17 +197,8 @@ def test_what_is_usual_is_settled_natively() -> None:
 @pytest.mark.parametrize("is_first", [True, False])
 def test_members_that_nobody_expects(more: int, is_first: bool) -> None:
     """Any number of other members, wherever they stand: the same records; one name twice is a bad command."""
-    command = {
-        "command_id": "00000000-0000-7000-8000-000000000000",
-        "type": "charge.create",
-        "merchant_id": "m1",
-        "idempotency_key": "order 7",
-        "issued_at": 0,
-        "deadline_at": 10_000,
-        "payload": {"amount": 5, "currency": "eur", "payment_method": "pm_card_visa"},
-    }
     others: dict[str, Any] = {f"more{number}": [number] for number in range(more)}
-    value = orjson.dumps({**others, **command} if is_first else {**command, **others})
+    value = orjson.dumps({**others, **PLAIN} if is_first else {**PLAIN, **others})
     for one in (value, value[:-1] + b',"more0":1}'):
         batch = [Read(0, 1, b"m1", one)]
         settled = settle(RULES, Standing(0, 0), decode(RULES, batch), {})
